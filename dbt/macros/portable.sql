@@ -1,0 +1,45 @@
+{# What DuckDB and Spark spell differently lives here, dispatched; models use only these. #}
+
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch('days_between', 'csp')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro default__days_between(earlier, later) -%}
+    datediff({{ later }}, {{ earlier }})
+{%- endmacro %}
+
+{% macro duckdb__days_between(earlier, later) -%}
+    date_diff('day', cast({{ earlier }} as date), cast({{ later }} as date))
+{%- endmacro %}
+
+{# One row per day, both ends included, in a column `as_of_date`. #}
+{% macro day_spine(first, last) -%}
+    {{ return(adapter.dispatch('day_spine', 'csp')(first, last)) }}
+{%- endmacro %}
+
+{% macro default__day_spine(first, last) -%}
+    select explode(sequence({{ first }}, {{ last }}, interval 1 day)) as as_of_date
+{%- endmacro %}
+
+{% macro duckdb__day_spine(first, last) -%}
+    select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as as_of_date
+{%- endmacro %}
+
+{# Stable text key of several columns; null is its own value. #}
+{% macro surrogate_key(columns) -%}
+    md5(concat_ws('|', {% for column in columns -%}
+        coalesce(cast({{ column }} as varchar), '_null_'){{ ', ' if not loop.last }}
+    {%- endfor %}))
+{%- endmacro %}
+
+{# The rows of a policy seed while a model is compiled, in the given order. The seed is read from
+   its table, so a model that calls this needs `-- depends_on: ref('<seed>')`, written as Jinja. #}
+{% macro policy_rows(seed, order_by) -%}
+    {%- if not execute -%}{{ return([]) }}{%- endif -%}
+    {%- set relation = adapter.get_relation(
+        database=target.database, schema='policy', identifier=seed) -%}
+    {%- if relation is none -%}
+        {{ exceptions.raise_compiler_error("policy seed '" ~ seed ~ "' is not loaded: run `dbt seed`") }}
+    {%- endif -%}
+    {{ return(run_query("select * from " ~ relation ~ " order by " ~ order_by).rows) }}
+{%- endmacro %}

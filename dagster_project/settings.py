@@ -1,0 +1,111 @@
+"""Where things are and how much of the machine a run may use: one frozen object.
+
+Values come from the caller or from `CSP_*` environment variables; every path is absolute. What is
+computed (thresholds, weights, rules) is policy and lives in seeds and rule files, never here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Paths, limits and the engine of one installation."""
+
+    model_config = SettingsConfigDict(env_prefix="CSP_", frozen=True, extra="ignore")
+
+    data_dir: Path = PROJECT_ROOT / "data"
+    landing_dir: Path | None = Field(
+        default=None, description="Where extracts arrive; `<data_dir>/landing` when not given."
+    )
+    sources: str | None = Field(
+        default=None, description="A source mapping: a shipped name or a YAML file; none = canonical."
+    )
+    target: Literal["duckdb"] = "duckdb"
+    threads: int = Field(default=2, ge=1, description="Threads of the engine and of dbt.")
+    memory_limit: str = Field(
+        default="8GB", pattern=r"^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
+    )
+    max_history_days: int = Field(default=730, ge=1, description="Longest range one run computes.")
+    min_snapshot_ratio: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="A snapshot file with a smaller share of the previous rows is refused.",
+    )
+    schedule_cron: str = "0 5 * * *"
+    schedule_timezone: str = "UTC"
+
+    @field_validator("data_dir", "landing_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value is not None else None
+
+    @property
+    def landing(self) -> Path:
+        """The folder that holds the extracts."""
+        return self.landing_dir or self.data_dir / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """The private build file: raw to metrics, one writer."""
+        return self.data_dir / "warehouse" / "pipeline.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """The published file that analysts open read-only."""
+        return self.data_dir / "published" / "analytics.duckdb"
+
+    @property
+    def exports(self) -> Path:
+        """One folder per published day."""
+        return self.data_dir / "exports"
+
+    @property
+    def spill(self) -> Path:
+        """Where the engine may spill what does not fit in memory."""
+        return self.data_dir / "warehouse" / "spill"
+
+    @property
+    def logs(self) -> Path:
+        """dbt and Dagster output of the runs; no row of data in it."""
+        return self.data_dir / "logs"
+
+    @property
+    def dbt_target(self) -> Path:
+        """dbt's artifacts (manifest, run results) of this installation."""
+        return self.data_dir / "warehouse" / "dbt"
+
+    @property
+    def dbt_project(self) -> Path:
+        """The dbt project of this checkout."""
+        return PROJECT_ROOT / "dbt"
+
+    @property
+    def seeds(self) -> Path:
+        """Policy as data."""
+        return self.dbt_project / "seeds"
+
+    @property
+    def rules(self) -> Path:
+        """The playbooks."""
+        return PROJECT_ROOT / "playbook_rules"
+
+    def dbt_environment(self) -> dict[str, str]:
+        """What `dbt/profiles.yml` reads."""
+        return {
+            "CSP_WAREHOUSE": str(self.warehouse),
+            "CSP_THREADS": str(self.threads),
+            "CSP_MEMORY_LIMIT": self.memory_limit,
+            "CSP_TEMP_DIR": str(self.spill),
+            "DBT_TARGET_PATH": str(self.dbt_target),
+            "DBT_LOG_PATH": str(self.logs),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DO_NOT_TRACK": "1",
+        }

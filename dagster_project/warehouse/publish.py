@@ -1,0 +1,334 @@
+"""Publication: a copy of the public schemas under a temporary name, swapped in atomically.
+
+A reader that has yesterday's file open keeps it; the next one sees today's. A day's publication
+copies yesterday's file as bytes and replaces only the run's own days in the daily tables, so it
+does not grow with history; without a matching predecessor everything is copied.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.errors import CspError
+from dagster_project.settings import Settings
+from dagster_project.warehouse.connection import STORAGE_VERSION, connect
+from dagster_project.warehouse.runs import RunWindow, note_publication
+
+PUBLIC_SCHEMAS = ("marts", "playbooks", "metrics", "policy")
+# Operational tables a reader needs to judge the data: what was read, refused and restated.
+PUBLIC_TABLES = ("pipeline.files", "pipeline.quality_flags", "pipeline.restatements")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What one publication wrote."""
+
+    path: Path
+    is_full_copy: bool
+    row_counts: dict[str, int]
+    restated_days: int
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Meaning of the published tables: texts shown by every client as comments.
+
+    `tables` maps `schema.table` to its description; `columns` maps (`schema.table`, column).
+    """
+
+    tables: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def quoted(*parts: str) -> str:
+    """A quoted, dotted identifier."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def public_tables(con: duckdb.DuckDBPyConnection, catalog: str) -> list[tuple[str, str]]:
+    """(schema, table) of every table that is published, in order of name."""
+    return con.execute(
+        """
+        select schema_name, table_name from duckdb_tables()
+        where database_name = ? and (
+            list_contains(?, schema_name) or list_contains(?, schema_name || '.' || table_name)
+            or (schema_name like 'raw!_%' escape '!' and table_name like '%!_!_rejects' escape '!')
+        )
+        order by all
+        """,
+        [catalog, list(PUBLIC_SCHEMAS), list(PUBLIC_TABLES)],
+    ).fetchall()
+
+
+def publish_snapshot(
+    settings: Settings,
+    window: RunWindow,
+    *,
+    daily_tables: Iterable[str],
+    dictionary: Dictionary,
+    config_sha256: str,
+) -> Publication:
+    """Publish the build file's public tables; on any failure the old publication stays.
+
+    Args:
+        settings: where the build and the published file are.
+        window: the range the run computed; rows of daily tables before it are already published.
+        daily_tables: `schema.table` of the tables that a run replaces by date range.
+        dictionary: comments to put on tables and columns.
+        config_sha256: fingerprint of policy and rules, kept with the publication.
+
+    Raises:
+        CspError: the file could not be written (a full disk, for example).
+    """
+    target = settings.published
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem}.publishing.duckdb")
+    try:
+        publication = _build(settings, window, temporary, set(daily_tables), dictionary)
+        os.replace(temporary, target)
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise CspError(
+            f"{target}: could not be published ({error}) — free space or check the folder, then "
+            "run again; the previous publication is untouched"
+        ) from error
+    finally:
+        for leftover in (temporary, temporary.with_name(temporary.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+    with connect(settings.warehouse, settings) as con:
+        note_publication(con, window, config_sha256)
+    return publication
+
+
+def _build(
+    settings: Settings,
+    window: RunWindow,
+    temporary: Path,
+    daily_tables: set[str],
+    dictionary: Dictionary,
+) -> Publication:
+    for leftover in (temporary, temporary.with_name(temporary.name + ".wal")):
+        leftover.unlink(missing_ok=True)
+    continues = not window.is_full_refresh and _continues(settings)
+    if continues:
+        shutil.copyfile(settings.published, temporary)
+    # The catalogue is called as the published file will be, so that views can name it.
+    catalog = settings.published.stem
+    with connect(settings.warehouse, settings) as con:
+        con.execute(
+            f"attach {_literal(str(temporary))} as {quoted(catalog)}"
+            + ("" if continues else f" (storage_version '{STORAGE_VERSION}')")
+        )
+        restated = _note_restatements(con, catalog, window, daily_tables) if continues else 0
+        counts = _copy_tables(con, catalog, window, daily_tables if continues else set())
+        _copy_views(con, catalog)
+        _comment(con, catalog, dictionary)
+        con.execute(f"create schema if not exists {quoted(catalog)}.pipeline")
+        con.execute(
+            f"create or replace table {quoted(catalog)}.pipeline.publication as "
+            "select coalesce(max(publication_number), 0) + 1 as publication_number, "
+            "?::date as from_date, ?::date as as_of_date from pipeline.publications",
+            [window.from_date, window.as_of_date],
+        )
+        con.execute(f"checkpoint {quoted(catalog)}")
+        con.execute(f"detach {quoted(catalog)}")
+    return Publication(settings.published, not continues, counts, restated)
+
+
+def _continues(settings: Settings) -> bool:
+    """Whether the published file is the build file's own last publication."""
+    if not settings.published.exists():
+        return False
+    with connect(settings.warehouse, settings) as con:
+        mine = con.execute(
+            "select publication_number, from_date, as_of_date from pipeline.publications "
+            "order by publication_number desc limit 1"
+        ).fetchone()
+    if mine is None:
+        return False
+    with connect(settings.published, settings, read_only=True) as con:
+        try:
+            theirs = con.execute(
+                "select publication_number, from_date, as_of_date from pipeline.publication"
+            ).fetchone()
+        except duckdb.CatalogException:
+            return False
+    return bool(mine == theirs)
+
+
+def _columns(
+    con: duckdb.DuckDBPyConnection, catalog: str, schema: str, table: str
+) -> list[tuple[str, str]]:
+    return con.execute(
+        "select column_name, data_type from duckdb_columns() "
+        "where database_name = ? and schema_name = ? and table_name = ? order by column_index",
+        [catalog, schema, table],
+    ).fetchall()
+
+
+def _can_continue(
+    con: duckdb.DuckDBPyConnection, build: str, catalog: str, schema: str, table: str
+) -> bool:
+    """Whether the published table has the same columns, so that days can be replaced in it."""
+    theirs = _columns(con, catalog, schema, table)
+    return bool(theirs) and theirs == _columns(con, build, schema, table)
+
+
+def _build_catalog(con: duckdb.DuckDBPyConnection) -> str:
+    row = con.execute("select current_catalog()").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _note_restatements(
+    con: duckdb.DuckDBPyConnection, catalog: str, window: RunWindow, daily_tables: set[str]
+) -> int:
+    """Record per day and table how many rows this run changes among the published ones."""
+    build = _build_catalog(con)
+    con.execute(
+        "delete from pipeline.restatements where restated_by_as_of_date >= ?", [window.as_of_date]
+    )
+    for schema, table in public_tables(con, build):
+        if f"{schema}.{table}" not in daily_tables:
+            continue
+        if not _can_continue(con, build, catalog, schema, table):
+            continue
+        ours, theirs = quoted(build, schema, table), quoted(catalog, schema, table)
+        con.execute(
+            f"""
+            insert into pipeline.restatements
+            with
+            old_rows as (from {theirs} where as_of_date >= $from_date),
+            published_until as (select max(as_of_date) as last_on from {theirs}),
+            new_rows as (
+                from {ours}
+                where as_of_date >= $from_date
+                    and as_of_date <= (select last_on from published_until)
+            ),
+            changed as (
+                select as_of_date from (from old_rows except all from new_rows)
+                union all
+                select as_of_date from (from new_rows except all from old_rows)
+            )
+            select as_of_date, $table_name, count(*), $as_of_date from changed group by all
+            """,
+            {
+                "from_date": window.from_date,
+                "as_of_date": window.as_of_date,
+                "table_name": f"{schema}.{table}",
+            },
+        )
+    row = con.execute(
+        "select count(distinct as_of_date) from pipeline.restatements "
+        "where restated_by_as_of_date = ?",
+        [window.as_of_date],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _copy_tables(
+    con: duckdb.DuckDBPyConnection, catalog: str, window: RunWindow, by_range: set[str]
+) -> dict[str, int]:
+    build = _build_catalog(con)
+    ours = public_tables(con, build)
+    for schema, table in public_tables(con, catalog):
+        if (schema, table) not in set(ours):
+            con.execute(f"drop table {quoted(catalog, schema, table)}")
+    counts: dict[str, int] = {}
+    for schema, table in ours:
+        source, target = quoted(build, schema, table), quoted(catalog, schema, table)
+        con.execute(f"create schema if not exists {quoted(catalog, schema)}")
+        name = f"{schema}.{table}"
+        if name in by_range and _can_continue(con, build, catalog, schema, table):
+            con.execute(f"delete from {target} where as_of_date >= ?", [window.from_date])
+            con.execute(
+                f"insert into {target} from {source} where as_of_date >= ?", [window.from_date]
+            )
+        else:
+            con.execute(f"create or replace table {target} as from {source}")
+        row = con.execute(
+            f"select (select count(*) from {source}), (select count(*) from {target})"
+        ).fetchone()
+        assert row is not None
+        if row[0] != row[1]:
+            # The published past no longer agrees with the build (somebody edited it): copy anew.
+            con.execute(f"create or replace table {target} as from {source}")
+        counts[name] = int(row[0])
+    return counts
+
+
+def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    """Recreate public views and table macros over the published tables, whatever their order."""
+    build = _build_catalog(con)
+    views = con.execute(
+        "select schema_name, view_name, sql from duckdb_views() "
+        "where database_name = ? and not internal and list_contains(?, schema_name) order by all",
+        [build, list(PUBLIC_SCHEMAS)],
+    ).fetchall()
+    own_name = re.compile(rf'(?<![\w"])(?:"{re.escape(build)}"|{re.escape(build)})\.')
+    for schema, view in con.execute(
+        "select schema_name, view_name from duckdb_views() "
+        "where database_name = ? and not internal",
+        [catalog],
+    ).fetchall():
+        con.execute(f"drop view {quoted(catalog, schema, view)}")
+    waiting = {
+        (schema, view): own_name.sub("", sql.strip().rstrip(";")) for schema, view, sql in views
+    }
+    con.execute(f"use {quoted(catalog)}")
+    try:
+        while waiting:
+            failures: dict[tuple[str, str], str] = {}
+            for key, sql in waiting.items():
+                try:
+                    con.execute(f"create schema if not exists {quoted(key[0])}")
+                    con.execute(sql)
+                    con.execute(f"from {quoted(*key)} limit 0")
+                except (duckdb.CatalogException, duckdb.BinderException) as error:
+                    failures[key] = str(error)
+            if len(failures) == len(waiting):
+                text = "; ".join(f"{'.'.join(key)}: {why}" for key, why in failures.items())
+                raise CspError(f"a public view reads what is not published: {text}")
+            waiting = {key: waiting[key] for key in failures}
+    finally:
+        con.execute(f"use {quoted(build)}")
+
+
+def _comment(con: duckdb.DuckDBPyConnection, catalog: str, dictionary: Dictionary) -> None:
+    kinds = {
+        f"{schema}.{name}": kind
+        for schema, name, kind in con.execute(
+            "select schema_name, table_name, 'table' from duckdb_tables() where database_name = $1 "
+            "union all select schema_name, view_name, 'view' from duckdb_views() "
+            "where database_name = $1 and not internal",
+            [catalog],
+        ).fetchall()
+    }
+    known = {
+        (f"{schema}.{table}", column)
+        for schema, table, column in con.execute(
+            "select schema_name, table_name, column_name from duckdb_columns() "
+            "where database_name = ?",
+            [catalog],
+        ).fetchall()
+    }
+    for name, text in sorted(dictionary.tables.items()):
+        if name in kinds:
+            con.execute(
+                f"comment on {kinds[name]} {quoted(catalog, *name.split('.'))} is {_literal(text)}"
+            )
+    for (name, column), text in sorted(dictionary.columns.items()):
+        if (name, column) in known:
+            con.execute(
+                f"comment on column {quoted(catalog, *name.split('.'), column)} is {_literal(text)}"
+            )

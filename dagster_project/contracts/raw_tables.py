@@ -1,0 +1,81 @@
+"""The raw tables as the contracts draw them: created empty, so that every model always has its
+inputs, whichever sources a landing zone carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import duckdb
+
+from dagster_project.contracts.model import Contract, Kind
+from dagster_project.contracts.registry import CONTRACTS
+
+LINEAGE: dict[str, str] = {
+    "_extracted_on": "date",
+    "_source_file": "varchar",
+    "_source_line": "bigint",
+}
+REJECTS: dict[str, str] = {
+    "file": "varchar",
+    "line": "bigint",
+    "rule": "varchar",
+    "column": "varchar",
+    "value": "varchar",
+    "message": "varchar",
+    "extracted_on": "date",
+}
+FILES: dict[str, str] = {
+    "source": "varchar",
+    "table_name": "varchar",
+    "file_name": "varchar",
+    "extracted_on": "date",
+    "sha256": "varchar",
+    "size_bytes": "bigint",
+    "row_count": "bigint",
+    "accepted_count": "bigint",
+    "rejected_count": "bigint",
+    "unchanged_count": "bigint",
+    "status": "varchar",
+    "message": "varchar",
+}
+QUALITY_FLAGS: dict[str, str] = {
+    "source": "varchar",
+    "table_name": "varchar",
+    "file_name": "varchar",
+    "flag": "varchar",
+    "row_count": "bigint",
+    "message": "varchar",
+    "extracted_on": "date",
+}
+
+
+def raw_columns(contract: Contract) -> dict[str, str]:
+    """Columns of the contract's raw table with their DuckDB types, in stored order."""
+    columns = {column.name: column.duckdb_type for column in contract.columns}
+    if contract.kind is Kind.SNAPSHOT:
+        columns["_is_deleted"] = "boolean"
+    return columns | LINEAGE
+
+
+def _create(con: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str]) -> None:
+    drawn = ", ".join(f'"{name}" {dtype}' for name, dtype in columns.items())
+    con.execute(f"create table if not exists {table} ({drawn})")
+    present = {row[0] for row in con.execute(f"describe {table}").fetchall()}
+    for name, dtype in columns.items():
+        # A contract may gain a nullable column between releases; what was loaded reads null.
+        if name not in present:
+            con.execute(f'alter table {table} add column "{name}" {dtype}')
+
+
+def ensure_raw_tables(
+    con: duckdb.DuckDBPyConnection, contracts: Iterable[Contract] = CONTRACTS.values()
+) -> None:
+    """Create every raw, rejects and bookkeeping table that is not there yet; change no row."""
+    con.execute("create schema if not exists pipeline")
+    _create(con, "pipeline.files", FILES)
+    _create(con, "pipeline.quality_flags", QUALITY_FLAGS)
+    for contract in contracts:
+        con.execute(f"create schema if not exists {contract.schema_name}")
+        _create(con, contract.raw_table, raw_columns(contract))
+        _create(con, contract.rejects_table, REJECTS)

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     @property
     def warehouse(self) -> Path:
         """The private build file: raw to metrics, one writer."""
-        return self.data_dir / "warehouse" / "pipeline.duckdb"
+        return self.data_dir / "warehouse" / "build.duckdb"
 
     @property
     def published(self) -> Path:

@@ -292,6 +292,7 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
             for key, sql in waiting.items():
                 try:
                     con.execute(f"create schema if not exists {quoted(key[0])}")
+                    con.execute(f"drop view if exists {quoted(*key)}")
                     con.execute(sql)
                     con.execute(f"from {quoted(*key)} limit 0")
                 except (duckdb.CatalogException, duckdb.BinderException) as error:

@@ -1,0 +1,67 @@
+"""What every asset is given: the settings, and dbt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from dagster_project.defs.dbt_project import dbt_executable
+from dagster_project.settings import Settings
+from dagster_project.warehouse import RunWindow
+
+# Every asset that writes the build file takes a place in this pool, and it has one.
+WRITER_POOL = "duckdb_write"
+
+
+class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The settings of one installation, as a resource."""
+
+    settings_json: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Installation:
+        """Wrap a settings object."""
+        return cls(settings_json=settings.model_dump_json())
+
+    @property
+    def settings(self) -> Settings:
+        """The settings object."""
+        return Settings.model_validate_json(self.settings_json)
+
+
+def dbt_resource(settings: Settings) -> DbtCliResource:
+    """dbt on this installation's project and target."""
+    os.environ.update(settings.dbt_environment())
+    return DbtCliResource(
+        project_dir=str(settings.dbt_project),
+        profiles_dir=str(settings.dbt_project),
+        dbt_executable=dbt_executable(),
+    )
+
+
+def build_arguments(window: RunWindow) -> list[str]:
+    """Arguments of the two `dbt build` calls of a run. Unit tests belong to CI, not to the night."""
+    arguments = [
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        "--vars",
+        f'{{"from_date": "{window.from_date}", "as_of_date": "{window.as_of_date}"}}',
+    ]
+    return [*arguments, "--full-refresh"] if window.is_full_refresh else arguments
+
+
+def stream_dbt(
+    dbt: DbtCliResource,
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    arguments: Sequence[str],
+) -> Iterator[Any]:
+    """Run dbt and pass its results on as asset events and check results."""
+    yield from dbt.cli(
+        list(arguments), context=context, target_path=settings.dbt_target
+    ).stream()

@@ -1,0 +1,57 @@
+"""dbt in two calls: seeds to marts before the playbooks, metrics after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, dbt_assets
+
+from dagster_project.defs.dbt_project import Translator
+from dagster_project.defs.resources import WRITER_POOL, Installation, build_arguments, stream_dbt
+from dagster_project.warehouse import connect, current_window
+
+METRICS_TAG = "tag:metrics"
+
+
+def transform_assets(manifest: Path) -> list[dg.AssetsDefinition]:
+    """The dbt assets over a prepared manifest: `build_marts` and `build_metrics`."""
+
+    @dbt_assets(
+        manifest=manifest,
+        exclude=METRICS_TAG,
+        name="build_marts",
+        dagster_dbt_translator=Translator(),
+        pool=WRITER_POOL,
+    )
+    def build_marts(
+        context: dg.AssetExecutionContext, installation: Installation, dbt: DbtCliResource
+    ) -> Iterator[Any]:
+        """Policy, staging, intermediate and marts over the run's range."""
+        yield from _build(context, installation, dbt)
+
+    @dbt_assets(
+        manifest=manifest,
+        select=METRICS_TAG,
+        name="build_metrics",
+        dagster_dbt_translator=Translator(),
+        pool=WRITER_POOL,
+    )
+    def build_metrics(
+        context: dg.AssetExecutionContext, installation: Installation, dbt: DbtCliResource
+    ) -> Iterator[Any]:
+        """Metric tables with targets, after the actions."""
+        yield from _build(context, installation, dbt)
+
+    return [build_marts, build_metrics]
+
+
+def _build(
+    context: dg.AssetExecutionContext, installation: Installation, dbt: DbtCliResource
+) -> Iterator[Any]:
+    settings = installation.settings
+    with connect(settings.warehouse, settings, read_only=True) as con:
+        window = current_window(con)
+    yield from stream_dbt(dbt, context, settings, build_arguments(window))

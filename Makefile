@@ -1,0 +1,57 @@
+# Two commands: `make run` and `make test`. Everything is installed into .venv from uv.lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LANDING ?= data/sample
+READY := $(VENV)/.ready
+
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export DAGSTER_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+
+.PHONY: help setup run test test-fast lint format bench ui sample clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## install into .venv what uv.lock names
+
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv sync --frozen --inexact --quiet
+	@touch $@
+
+run: setup  ## the daily job on the sample extracts (LANDING=DIR for yours)
+	$(BIN)/csp run --landing $(LANDING)
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+test-fast: setup  ## the tests that take milliseconds
+	$(BIN)/python -m pytest tests/unit
+
+lint: setup  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 dbt/models dbt/tests/singular
+
+format: setup  ## mend style where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --processes 2 dbt/models dbt/tests/singular
+
+bench: setup  ## time and memory at three sizes, written to data/bench/bench.json
+	$(BIN)/python -m tests.bench
+
+ui: setup  ## Dagster's web interface on http://127.0.0.1:3000
+	$(BIN)/csp ui
+
+sample: setup  ## write the committed sample extracts again
+	$(BIN)/csp sample --out data/sample
+
+clean:  ## remove what runs wrote; the sample extracts stay
+	rm -rf data/warehouse data/published data/exports data/infohub data/logs data/dagster_home dbt/target dbt/logs

@@ -44,7 +44,7 @@ def dbt_resource(settings: Settings) -> DbtCliResource:
 
 
 def build_arguments(window: RunWindow) -> list[str]:
-    """Arguments of the two `dbt build` calls of a run. Unit tests belong to CI, not to the night."""
+    """Arguments of the two `dbt build` calls of a run. Unit tests are for CI, not for the night."""
     arguments = [
         "build",
         "--exclude-resource-type",
@@ -62,6 +62,4 @@ def stream_dbt(
     arguments: Sequence[str],
 ) -> Iterator[Any]:
     """Run dbt and pass its results on as asset events and check results."""
-    yield from dbt.cli(
-        list(arguments), context=context, target_path=settings.dbt_target
-    ).stream()
+    yield from dbt.cli(list(arguments), context=context, target_path=settings.dbt_target).stream()

@@ -7,7 +7,6 @@ does not grow with history; without a matching predecessor everything is copied.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -96,7 +95,7 @@ def publish_snapshot(
     temporary = target.with_name(f".{target.stem}.publishing.duckdb")
     try:
         publication = _build(settings, window, temporary, set(daily_tables), dictionary)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise CspError(
             f"{target}: could not be published ({error}) — free space or check the folder, then "

@@ -21,6 +21,9 @@ create table if not exists pipeline.run_window (
 create table if not exists pipeline.restatements (
     as_of_date date, table_name varchar, changed_row_count bigint, restated_by_as_of_date date
 );
+create table if not exists pipeline.run_counts (
+    stage varchar, position integer, name varchar, value bigint
+);
 """
 
 
@@ -120,9 +123,7 @@ def current_window(con: duckdb.DuckDBPyConnection) -> RunWindow:
     return RunWindow(*row)
 
 
-def note_publication(
-    con: duckdb.DuckDBPyConnection, window: RunWindow, config_sha256: str
-) -> None:
+def note_publication(con: duckdb.DuckDBPyConnection, window: RunWindow, config_sha256: str) -> None:
     """Record that the range was published, and forget what was pending."""
     con.execute("begin")
     con.execute(
@@ -131,4 +132,15 @@ def note_publication(
         [window.from_date, window.as_of_date, config_sha256],
     )
     con.execute("delete from pipeline.pending")
+    con.execute("commit")
+
+
+def note_counts(con: duckdb.DuckDBPyConnection, stage: str, counts: dict[str, int]) -> None:
+    """Keep what a stage of the run in progress counted, for the summary at the end."""
+    con.execute("begin")
+    con.execute("delete from pipeline.run_counts where stage = ?", [stage])
+    for position, (name, value) in enumerate(counts.items()):
+        con.execute(
+            "insert into pipeline.run_counts values (?, ?, ?, ?)", [stage, position, name, value]
+        )
     con.execute("commit")

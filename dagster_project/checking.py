@@ -1,0 +1,40 @@
+"""Is the configuration whole? Rules, policy seeds and source mapping, every fault at once."""
+
+from __future__ import annotations
+
+from dagster_project.contracts import Vocabulary
+from dagster_project.errors import ConfigError, Fault
+from dagster_project.ingestion import load_mapping
+from dagster_project.playbooks import load_rules
+from dagster_project.policy import check_policy, vocabulary
+from dagster_project.settings import Settings
+
+
+def check_configuration(settings: Settings) -> str:
+    """Check everything a run relies on besides the data; what was found, in one line.
+
+    Raises:
+        ConfigError: with every fault of seeds, rules and source mapping.
+    """
+    faults: list[Fault] = list(check_policy(settings.seeds))
+    rule_count = 0
+    try:
+        rules = load_rules(settings.rules)
+        rule_count = len(rules.rules)
+    except ConfigError as error:
+        faults += error.faults
+    mapping_text = "no source mapping"
+    if not faults:
+        tiers, areas = vocabulary(settings.seeds)
+        try:
+            mapping = load_mapping(
+                settings.sources, settings.landing, Vocabulary(tiers=tiers, solution_areas=areas)
+            )
+            mapping_text = f"source mapping {mapping.name}" if mapping else mapping_text
+        except ConfigError as error:
+            if not error.faults:
+                raise
+            faults += error.faults
+    if faults:
+        raise ConfigError(f"the configuration has {len(faults)} fault(s)", faults)
+    return f"configuration is whole: policy seeds, {rule_count} rules, {mapping_text}"

@@ -1,0 +1,199 @@
+"""`csp`: thin over the same functions as the Dagster assets.
+
+Exit status: 0 done; 1 the run failed; 2 the call or the configuration is wrong, nothing changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dagster_project import __version__
+from dagster_project.errors import ConfigError, CspError
+from dagster_project.settings import PROJECT_ROOT, Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the call, do it, and turn errors into one message and an exit status."""
+    parser = _parser()
+    call = parser.parse_args(arguments)
+    command: Callable[[argparse.Namespace], None] = call.command
+    try:
+        command(call)
+    except CspError as error:
+        print(f"csp {call.name}: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; leave no traceback behind.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print(f"csp {call.name}: stopped; nothing was published", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a date; write it as 2026-06-30"
+        ) from error
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="csp", description="Customer-success playbooks as a daily data pipeline."
+    )
+    parser.add_argument("--version", action="version", version=f"csp {__version__}")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], None], text: str) -> Any:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--data-dir", type=Path, metavar="DIR", help="where results live")
+        return sub
+
+    run = add("run", _run, "compute one range of days and publish it")
+    run.add_argument(
+        "--as-of", type=_date, metavar="DATE", help="last day (default: newest extract)"
+    )
+    run.add_argument("--from", dest="from_date", type=_date, metavar="DATE", help="first day")
+    run.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
+    run.add_argument("--sources", metavar="NAME|FILE", help="source mapping for a vendor's files")
+    run.add_argument("--full-refresh", action="store_true", help="rebuild all days from raw")
+
+    check = add("check", _check, "check rules, policy seeds and source mappings")
+    check.add_argument("--sources", metavar="NAME|FILE", help="also check this source mapping")
+
+    explain = add("explain", _explain, "an account's score: what makes it, what moved it")
+    explain.add_argument("account", help="account id or name")
+    explain.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+    explain.add_argument("--since", type=_date, metavar="DATE", help="default: 30 days earlier")
+
+    sample = add("sample", _sample, "write seeded synthetic extracts of any size")
+    sample.add_argument("--accounts", type=_count, default=60)
+    sample.add_argument("--days", type=_count, default=270)
+    sample.add_argument("--seed", type=int, default=7)
+    sample.add_argument("--until", type=_date, default=None, metavar="DATE", help="last day")
+    sample.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
+    sample.add_argument("--extract-every", type=_count, default=30, metavar="DAYS")
+    sample.add_argument(
+        "--dirt", action="store_true", help="add realistic faults, counted in dirt.json"
+    )
+    sample.add_argument("--out", type=Path, required=True, metavar="DIR")
+
+    ui = add("ui", _ui, "open Dagster on 127.0.0.1")
+    ui.add_argument("--port", type=_count, default=3000)
+    ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
+    return parser
+
+
+def _settings(call: argparse.Namespace) -> Settings:
+    given: dict[str, Any] = {}
+    if getattr(call, "data_dir", None) is not None:
+        given["data_dir"] = call.data_dir
+    if getattr(call, "landing", None) is not None:
+        given["landing_dir"] = call.landing
+    if getattr(call, "sources", None) is not None:
+        given["sources"] = call.sources
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [
+            f"  CSP_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise ConfigError("\n".join(["a setting is wrong:", *lines])) from error
+
+
+def _run(call: argparse.Namespace) -> None:
+    # Dagster and dbt take seconds to import; only the commands that run them pay for it.
+    from dagster_project.checking import check_configuration
+    from dagster_project.defs.ingest import RunRequest
+    from dagster_project.defs.runner import run_daily
+    from dagster_project.reporting.summary import run_summary
+
+    settings = _settings(call)
+    check_configuration(settings)
+    run_daily(
+        settings,
+        RunRequest(
+            as_of=call.as_of.isoformat() if call.as_of else None,
+            from_date=call.from_date.isoformat() if call.from_date else None,
+            full_refresh=call.full_refresh,
+        ),
+    )
+    print(run_summary(settings))
+
+
+def _check(call: argparse.Namespace) -> None:
+    from dagster_project.checking import check_configuration
+
+    print(check_configuration(_settings(call)))
+
+
+def _explain(call: argparse.Namespace) -> None:
+    from dagster_project.reporting.explain import explain_account
+    from dagster_project.warehouse import connect
+
+    settings = _settings(call)
+    with connect(settings.published, settings, read_only=True) as con:
+        print(explain_account(con, call.account, as_of=call.as_of, since=call.since))
+
+
+def _sample(call: argparse.Namespace) -> None:
+    from dagster_project.sampling import write_sample
+
+    summary = write_sample(call)
+    print(summary)
+
+
+def _ui(call: argparse.Namespace) -> None:
+    from dagster_project.defs.instance import prepare_home
+
+    settings = _settings(call)
+    prepare_home(settings)
+    environment = {
+        **os.environ,
+        "CSP_DATA_DIR": str(settings.data_dir),
+        "CSP_LANDING_DIR": str(settings.landing),
+    }
+    dagster = Path(sys.executable).parent / "dagster"
+    print(f"Dagster on http://127.0.0.1:{call.port} (stop with Ctrl-C)", file=sys.stderr)
+    done = subprocess.run(
+        [
+            str(dagster),
+            "dev",
+            "--module-name",
+            "dagster_project.definitions",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(call.port),
+        ],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        check=False,
+    )
+    if done.returncode not in (0, 130, -2):
+        raise CspError(f"Dagster ended with status {done.returncode}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

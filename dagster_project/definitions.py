@@ -1,0 +1,47 @@
+"""Assembly only: settings in, Definitions out."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from dagster_project.defs.checks import accounts_scored, freshness
+from dagster_project.defs.dbt_project import prepare_manifest, read_manifest
+from dagster_project.defs.ingest import ingest_extracts
+from dagster_project.defs.jobs import daily_job, daily_schedule, new_extracts
+from dagster_project.defs.playbooks import playbook_assets
+from dagster_project.defs.publish import SNAPSHOT_KEY, publish_assets
+from dagster_project.defs.resources import Installation, dbt_resource
+from dagster_project.defs.transform import transform_assets
+from dagster_project.settings import Settings
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """All assets, checks, the job, its schedule and its sensor for one installation."""
+    manifest_path = prepare_manifest(settings)
+    manifest = read_manifest(manifest_path)
+    publish = publish_assets(manifest).map_asset_specs(
+        lambda spec: (
+            spec.replace_attributes(freshness_policy=freshness(settings))
+            if spec.key == SNAPSHOT_KEY
+            else spec
+        )
+    )
+    return dg.Definitions(
+        assets=[
+            ingest_extracts,
+            *transform_assets(manifest_path),
+            playbook_assets(manifest),
+            publish,
+        ],
+        asset_checks=[accounts_scored],
+        jobs=[daily_job()],
+        schedules=[daily_schedule(settings)],
+        sensors=[new_extracts],
+        resources={"installation": Installation.of(settings), "dbt": dbt_resource(settings)},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster dev` loads: the installation that the environment describes."""
+    return build_defs(Settings())

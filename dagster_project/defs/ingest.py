@@ -1,0 +1,169 @@
+"""Extracts in: one step reads the landing folder, fills the raw tables and picks the days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from dagster_project.contracts import CONTRACTS, Vocabulary
+from dagster_project.defs.resources import WRITER_POOL, Installation
+from dagster_project.errors import ConfigError, CspError
+from dagster_project.ingestion import (
+    IngestResult,
+    TableSummary,
+    ingest,
+    load_mapping,
+    newest_extract,
+)
+from dagster_project.policy import vocabulary
+from dagster_project.settings import Settings
+from dagster_project.warehouse import RunWindow, connect
+from dagster_project.warehouse.runs import (
+    choose_window,
+    create_run_tables,
+    last_published_on,
+    note_pending,
+)
+
+WINDOW_KEY = dg.AssetKey(["pipeline", "run_window"])
+CHECK_NAME = "contract"
+
+
+class RunRequest(dg.Config):
+    """What the caller asks of a run; empty = the newest extract's day, from where it left off."""
+
+    as_of: str | None = None
+    from_date: str | None = None
+    full_refresh: bool = False
+
+
+def _as_date(option: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{option} must be a date like 2026-06-30, not {text!r}") from error
+
+
+def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestResult, RunWindow]:
+    """Ingest what is new up to the day asked for, and decide which days to compute.
+
+    Everything that can be refused without reading data is refused before anything is written.
+
+    Raises:
+        ConfigError: the range or the source mapping is wrong; nothing was changed.
+        CspError: there is nothing to read.
+    """
+    requested_as_of = _as_date("--as-of", request.as_of)
+    requested_from = _as_date("--from", request.from_date)
+    tiers, areas = vocabulary(settings.seeds)
+    words = Vocabulary(tiers=tiers, solution_areas=areas)
+    mapping = load_mapping(settings.sources, settings.landing, words)
+    as_of = requested_as_of or newest_extract(settings.landing, mapping)
+    with connect(settings.warehouse, settings) as con:
+        create_run_tables(con)
+        last = None if request.full_refresh else last_published_on(con)
+        if last is not None and requested_as_of is None:
+            # A landing folder that was tidied up does not turn time back.
+            as_of = max(as_of, last)
+        choose_window(
+            con,
+            as_of=as_of,
+            requested_from=requested_from,
+            first_business_on=None,
+            max_history_days=settings.max_history_days,
+            full_refresh=request.full_refresh,
+        )
+        result = ingest(con, settings.landing, mapping, as_of, words, settings)
+        note_pending(con, result.affected_from_on)
+        window = choose_window(
+            con,
+            as_of=as_of,
+            requested_from=requested_from,
+            first_business_on=result.earliest_business_on,
+            max_history_days=settings.max_history_days,
+            full_refresh=request.full_refresh,
+        )
+    return result, window
+
+
+def _check(summary: TableSummary) -> dg.AssetCheckResult:
+    """One table's ingestion as a check: refused files and rejected rows, with the mend."""
+    missing_accounts = summary.name == "crm/accounts" and summary.stored_rows == 0
+    return dg.AssetCheckResult(
+        passed=not (missing_accounts or summary.refusals or summary.rejected_rows),
+        asset_key=_raw_key(summary.name),
+        check_name=CHECK_NAME,
+        severity=(dg.AssetCheckSeverity.ERROR if missing_accounts else dg.AssetCheckSeverity.WARN),
+        description=summary.mend or "every file and row kept its contract",
+        metadata={
+            "files": summary.file_count,
+            "rows read": summary.read_rows,
+            "rows accepted": summary.accepted_rows,
+            "rows rejected": summary.rejected_rows,
+            "rows stored": summary.stored_rows,
+            "refused files": list(summary.refusals),
+            "mend": summary.mend,
+        },
+    )
+
+
+def _raw_key(name: str) -> dg.AssetKey:
+    source, table = name.split("/")
+    return dg.AssetKey([f"raw_{source}", table])
+
+
+@dg.multi_asset(
+    name="ingest_extracts",
+    specs=[
+        *(
+            dg.AssetSpec(
+                _raw_key(name),
+                group_name=f"raw_{contract.source}",
+                description=f"{contract.kind.value} table of the {contract.source} extracts",
+                kinds={"duckdb", "polars"},
+            )
+            for name, contract in sorted(CONTRACTS.items())
+        ),
+        dg.AssetSpec(
+            WINDOW_KEY,
+            group_name="pipeline",
+            description="The days the run in progress computes, both ends included.",
+            kinds={"duckdb"},
+        ),
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(CHECK_NAME, asset=_raw_key(name), blocking=True)
+        for name in sorted(CONTRACTS)
+    ],
+    pool=WRITER_POOL,
+)
+def ingest_extracts(
+    context: dg.AssetExecutionContext, config: RunRequest, installation: Installation
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Read new extracts into the raw tables; the same file twice changes nothing."""
+    result, window = ingest_and_choose(installation.settings, config)
+    for summary in result.tables:
+        yield dg.MaterializeResult(
+            asset_key=_raw_key(summary.name),
+            metadata={"rows accepted": summary.accepted_rows, "rows stored": summary.stored_rows},
+        )
+    yield dg.MaterializeResult(
+        asset_key=WINDOW_KEY,
+        metadata={
+            "from_date": str(window.from_date),
+            "as_of_date": str(window.as_of_date),
+            "days": window.day_count,
+        },
+    )
+    for summary in result.tables:
+        yield _check(summary)
+    if not any(s.stored_rows for s in result.tables if s.name == "crm/accounts"):
+        raise CspError(
+            f"{installation.settings.landing}: no account was accepted — "
+            "deliver crm/accounts/accounts_YYYY-MM-DD.csv, or mend its rows "
+            "(raw_crm.accounts__rejects names file, line and column)"
+        )

@@ -1,0 +1,64 @@
+"""When it runs: one daily job, one schedule with a time zone, one sensor for new extracts."""
+
+from __future__ import annotations
+
+import hashlib
+
+import dagster as dg
+
+from dagster_project.defs.resources import Installation
+from dagster_project.settings import Settings
+
+DAILY_JOB = "daily"
+
+
+def daily_job() -> dg.UnresolvedAssetJobDefinition:
+    """Everything, once, over one range of days. A backfill is the same job over a longer range."""
+    return dg.define_asset_job(
+        DAILY_JOB,
+        selection=dg.AssetSelection.all(),
+        description="Extracts in, marts, playbooks, metrics, publication.",
+        # One process: a process per step costs more than the step.
+        executor_def=dg.in_process_executor,
+        tags={"dagster/max_runtime": str(6 * 3600)},
+    )
+
+
+def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The nightly run, in the time zone of the people who read its results."""
+    return dg.ScheduleDefinition(
+        name="daily_schedule",
+        job_name=DAILY_JOB,
+        cron_schedule=settings.schedule_cron,
+        execution_timezone=settings.schedule_timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Start it in the interface, or with `dagster schedule start daily_schedule`.",
+    )
+
+
+@dg.sensor(
+    job_name=DAILY_JOB,
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Requests a run when a file in the landing folder is new or changed.",
+)
+def new_extracts(
+    context: dg.SensorEvaluationContext, installation: Installation
+) -> dg.SensorResult | dg.SkipReason:
+    """Compare names, sizes and change times with the last look; request one run if changed."""
+    landing = installation.settings.landing
+    if not landing.is_dir():
+        return dg.SkipReason(f"there is no landing folder {landing}")
+    digest = hashlib.sha256()
+    count = 0
+    for path in sorted(landing.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            digest.update(f"{path.relative_to(landing)} {stat.st_size} {stat.st_mtime_ns}".encode())
+            count += 1
+    cursor = digest.hexdigest()
+    if count == 0:
+        return dg.SkipReason(f"{landing} is empty")
+    if cursor == context.cursor:
+        return dg.SkipReason("no file is new or changed")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=cursor)], cursor=cursor)

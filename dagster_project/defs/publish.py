@@ -1,0 +1,107 @@
+"""What leaves: the day's exports and queues, then the published warehouse, each swapped whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.defs.dbt_project import daily_tables, dictionary
+from dagster_project.defs.resources import WRITER_POOL, Installation
+from dagster_project.playbooks import write_queues
+from dagster_project.reporting.exports import write_exports
+from dagster_project.reporting.workbook import write_workbook
+from dagster_project.settings import Settings
+from dagster_project.warehouse import connect, current_window, publish_snapshot
+
+SNAPSHOT_KEY = dg.AssetKey(["published", "analytics"])
+EXPORTS_KEY = dg.AssetKey(["published", "exports"])
+
+
+def config_sha256(settings: Settings) -> str:
+    """Fingerprint of what decides results besides the data: seeds, rules and models."""
+    digest = hashlib.sha256()
+    for folder, patterns in (
+        (settings.rules, ("*.yml",)),
+        (settings.dbt_project, ("seeds/**/*.csv", "models/**/*.sql", "macros/**/*.sql")),
+    ):
+        for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
+            digest.update(str(path.relative_to(folder)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def export_day(settings: Settings) -> Path:
+    """Write the day's tables, workbook, queues and manifest; the folder appears whole or not."""
+    with connect(settings.warehouse, settings, read_only=True) as con:
+        as_of = current_window(con).as_of_date
+
+        def add_files(folder: Path) -> None:
+            write_workbook(con, folder / "metrics.xlsx", as_of)
+            write_queues(con, folder / "actions", as_of)
+
+        return write_exports(con, settings.exports, as_of, add_files)
+
+
+def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """The published files, downstream of the metrics and the actions."""
+    upstream = [
+        *(
+            dg.AssetKey([node["schema"], node["alias"]])
+            for node in manifest["nodes"].values()
+            if node["resource_type"] == "model" and "metrics" in node["tags"]
+        ),
+        *(dg.AssetKey(["playbooks", table]) for table in ("actions", "action_events")),
+    ]
+
+    @dg.multi_asset(
+        name="publish_day",
+        specs=[
+            dg.AssetSpec(
+                SNAPSHOT_KEY,
+                deps=upstream,
+                group_name="published",
+                description="analytics.duckdb: what analysts open, swapped in atomically.",
+                kinds={"duckdb"},
+            ),
+            dg.AssetSpec(
+                EXPORTS_KEY,
+                deps=upstream,
+                group_name="published",
+                description="Parquet, CSV, the workbook, the agents' queues and the manifest.",
+                kinds={"parquet", "csv", "excel"},
+            ),
+        ],
+        pool=WRITER_POOL,
+    )
+    def publish(
+        context: dg.AssetExecutionContext, installation: Installation
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Publish the day; when anything fails, yesterday's publication stays as it was."""
+        settings = installation.settings
+        with connect(settings.warehouse, settings, read_only=True) as con:
+            window = current_window(con)
+        folder = export_day(settings)
+        publication = publish_snapshot(
+            settings,
+            window,
+            daily_tables=daily_tables(manifest),
+            dictionary=dictionary(manifest),
+            config_sha256=config_sha256(settings),
+        )
+        yield dg.MaterializeResult(asset_key=EXPORTS_KEY, metadata={"folder": str(folder)})
+        yield dg.MaterializeResult(
+            asset_key=SNAPSHOT_KEY,
+            metadata={
+                "path": str(publication.path),
+                "tables": len(publication.row_counts),
+                "rows": sum(publication.row_counts.values()),
+                "copied whole": publication.is_full_copy,
+                "restated days": publication.restated_days,
+            },
+        )
+
+    return publish

@@ -15,8 +15,13 @@ from dagster_project.defs.transform import transform_assets
 from dagster_project.settings import Settings
 
 
-def build_defs(settings: Settings) -> dg.Definitions:
-    """All assets, checks, the job, its schedule and its sensor for one installation."""
+def build_defs(settings: Settings, *, waits_when_busy: bool = True) -> dg.Definitions:
+    """All assets, checks, the job, its schedule and its sensor for one installation.
+
+    Args:
+        settings: the installation.
+        waits_when_busy: whether a step tries again while another process holds the warehouse.
+    """
     manifest_path = prepare_manifest(settings)
     manifest = read_manifest(manifest_path)
     publish = publish_assets(manifest).map_asset_specs(
@@ -37,7 +42,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
         jobs=[daily_job()],
         schedules=[daily_schedule(settings)],
         sensors=[new_extracts],
-        resources={"installation": Installation.of(settings), "dbt": dbt_resource(settings)},
+        resources={
+            "installation": Installation.of(settings, waits_when_busy=waits_when_busy),
+            "dbt": dbt_resource(settings),
+        },
     )
 
 

@@ -35,6 +35,10 @@ class CspError(Exception):
     exit_status = 1
 
 
+class WarehouseBusyError(CspError):
+    """Another process holds the warehouse; trying again later may succeed."""
+
+
 class ConfigError(CspError):
     """The call or the configuration is wrong; nothing was changed. Exit status 2.
 

@@ -18,6 +18,7 @@ from dagster_project.ingestion import (
     newest_extract,
 )
 from dagster_project.policy import vocabulary
+from dagster_project.progress import say, stage
 from dagster_project.settings import Settings
 from dagster_project.warehouse import RunWindow, connect
 from dagster_project.warehouse.runs import (
@@ -145,7 +146,8 @@ def ingest_extracts(
     context: dg.AssetExecutionContext, config: RunRequest, installation: Installation
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Read new extracts into the raw tables; the same file twice changes nothing."""
-    result, window = ingest_and_choose(installation.settings, config)
+    with installation.patience(), stage("read extracts"):
+        result, window = ingest_and_choose(installation.settings, config)
     for summary in result.tables:
         yield dg.MaterializeResult(
             asset_key=_raw_key(summary.name),

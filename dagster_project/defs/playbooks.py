@@ -9,6 +9,7 @@ import dagster as dg
 
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import load_rules, run_playbooks
+from dagster_project.progress import stage
 from dagster_project.warehouse import connect, current_window
 
 TABLES = ("signals", "rule_states", "actions", "action_events")
@@ -45,7 +46,11 @@ def playbook_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         """Judge every rule over the run's days; open, continue, escalate and close actions."""
         settings = installation.settings
         rules = load_rules(settings.rules)
-        with connect(settings.warehouse, settings) as con:
+        with (
+            installation.patience(),
+            stage("run playbooks"),
+            connect(settings.warehouse, settings) as con,
+        ):
             window = current_window(con)
             result = run_playbooks(con, rules, window.from_date, window.as_of_date)
         for table in TABLES:

@@ -12,6 +12,7 @@ import dagster as dg
 from dagster_project.defs.dbt_project import daily_tables, dictionary
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import write_queues
+from dagster_project.progress import stage
 from dagster_project.reporting.exports import write_exports
 from dagster_project.reporting.workbook import write_workbook
 from dagster_project.settings import Settings
@@ -84,14 +85,15 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         settings = installation.settings
         with connect(settings.warehouse, settings, read_only=True) as con:
             window = current_window(con)
-        folder = export_day(settings)
-        publication = publish_snapshot(
-            settings,
-            window,
-            daily_tables=daily_tables(manifest),
-            dictionary=dictionary(manifest),
-            config_sha256=config_sha256(settings),
-        )
+        with installation.patience(), stage("publish"):
+            folder = export_day(settings)
+            publication = publish_snapshot(
+                settings,
+                window,
+                daily_tables=daily_tables(manifest),
+                dictionary=dictionary(manifest),
+                config_sha256=config_sha256(settings),
+            )
         yield dg.MaterializeResult(asset_key=EXPORTS_KEY, metadata={"folder": str(folder)})
         yield dg.MaterializeResult(
             asset_key=SNAPSHOT_KEY,

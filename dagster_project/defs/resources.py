@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from dagster_project.defs.dbt_project import dbt_executable
+from dagster_project.errors import WarehouseBusyError
 from dagster_project.settings import Settings
 from dagster_project.warehouse import RunWindow
 
@@ -21,16 +23,28 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The settings of one installation, as a resource."""
 
     settings_json: str
+    # A night's run waits for a busy warehouse; a person at a terminal is told at once.
+    waits_when_busy: bool = True
 
     @classmethod
-    def of(cls, settings: Settings) -> Installation:
+    def of(cls, settings: Settings, *, waits_when_busy: bool) -> Installation:
         """Wrap a settings object."""
-        return cls(settings_json=settings.model_dump_json())
+        return cls(settings_json=settings.model_dump_json(), waits_when_busy=waits_when_busy)
 
     @property
     def settings(self) -> Settings:
         """The settings object."""
         return Settings.model_validate_json(self.settings_json)
+
+    @contextmanager
+    def patience(self) -> Iterator[None]:
+        """Turn a busy warehouse into a retry, three times a minute apart, when told to wait."""
+        try:
+            yield
+        except WarehouseBusyError as error:
+            if not self.waits_when_busy:
+                raise
+            raise dg.RetryRequested(max_retries=3, seconds_to_wait=60) from error
 
 
 def dbt_resource(settings: Settings) -> DbtCliResource:

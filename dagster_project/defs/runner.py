@@ -31,7 +31,7 @@ def run_daily(settings: Settings, request: RunRequest) -> None:
         prepare_home(settings)
         settings.logs.mkdir(parents=True, exist_ok=True)
         log = settings.logs / "run.log"
-        job = build_defs(settings).resolve_job_def(DAILY_JOB)
+        job = build_defs(settings, waits_when_busy=False).resolve_job_def(DAILY_JOB)
         try:
             with dg.DagsterInstance.get() as instance, _output_to(log):
                 job.execute_in_process(

@@ -11,6 +11,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from dagster_project.defs.dbt_project import Translator
 from dagster_project.defs.resources import WRITER_POOL, Installation, build_arguments, stream_dbt
+from dagster_project.progress import stage
 from dagster_project.warehouse import connect, current_window
 
 METRICS_TAG = "tag:metrics"
@@ -30,7 +31,7 @@ def transform_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, installation: Installation, dbt: DbtCliResource
     ) -> Iterator[Any]:
         """Policy, staging, intermediate and marts over the run's range."""
-        yield from _build(context, installation, dbt)
+        yield from _build(context, installation, dbt, "build marts")
 
     @dbt_assets(
         manifest=manifest,
@@ -43,15 +44,16 @@ def transform_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, installation: Installation, dbt: DbtCliResource
     ) -> Iterator[Any]:
         """Metric tables with targets, after the actions."""
-        yield from _build(context, installation, dbt)
+        yield from _build(context, installation, dbt, "build metrics")
 
     return [build_marts, build_metrics]
 
 
 def _build(
-    context: dg.AssetExecutionContext, installation: Installation, dbt: DbtCliResource
+    context: dg.AssetExecutionContext, installation: Installation, dbt: DbtCliResource, name: str
 ) -> Iterator[Any]:
     settings = installation.settings
-    with connect(settings.warehouse, settings, read_only=True) as con:
+    with installation.patience(), connect(settings.warehouse, settings, read_only=True) as con:
         window = current_window(con)
-    yield from stream_dbt(dbt, context, settings, build_arguments(window))
+    with stage(name):
+        yield from stream_dbt(dbt, context, settings, build_arguments(window))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.errors import CspError
+from dagster_project.errors import CspError, WarehouseBusyError
 from dagster_project.settings import Settings
 
 # Analysts' tools still ship 1.x clients; a file of this version opens in 1.5 and in 2.x.
@@ -24,7 +24,8 @@ def connect(
     """Open a DuckDB file and close it whatever happens, so that the lock never outlives its use.
 
     Raises:
-        CspError: the file is missing (read-only), locked by another process, or no database.
+        WarehouseBusyError: another process holds the file.
+        CspError: the file is missing (read-only), or no database.
     """
     if read_only and not path.exists():
         raise CspError(f"{path}: there is no such warehouse yet — run `csp run` first")
@@ -40,7 +41,7 @@ def connect(
         connection = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
-            raise CspError(
+            raise WarehouseBusyError(
                 f"{path}: another process holds this warehouse — wait for it or stop it, "
                 "then run again; nothing was changed"
             ) from error
@@ -59,7 +60,7 @@ def run_lock(settings: Settings) -> Iterator[None]:
     DuckDB locks the file only while it is open, and a run closes it between stages.
 
     Raises:
-        CspError: another run holds it.
+        WarehouseBusyError: another run holds it.
     """
     path = settings.warehouse.parent / "run.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ def run_lock(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CspError(
+            raise WarehouseBusyError(
                 f"{settings.data_dir}: another run is at work here — wait for it, "
                 "then run again; nothing was changed"
             ) from error

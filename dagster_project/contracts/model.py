@@ -5,7 +5,8 @@ The models stand in one module per source; reading and judging files stands in `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -15,8 +16,17 @@ import polars as pl
 
 from dagster_project.contracts.fields import Dating
 
-Vocabulary = Mapping[str, tuple[str, ...]]
-"""Allowed values by list name (`tiers`, `solution_areas`); the lists themselves are policy."""
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Allowed values of the columns whose list is policy, not contract. Neither may be empty."""
+
+    tiers: tuple[str, ...]
+    solution_areas: tuple[str, ...]
+
+    def allowed(self, name: str) -> tuple[str, ...]:
+        """The list a contract column names; an unknown name is a KeyError."""
+        return {"tiers": self.tiers, "solution_areas": self.solution_areas}[name]
 
 
 class Kind(StrEnum):
@@ -121,6 +131,14 @@ class Contract:
         return f"{self.schema_name}.{self.table}__rejects"
 
     @property
+    def superseded_table(self) -> str:
+        """Qualified name of an event table's rows that a newer file replaced.
+
+        They return when that file is corrected and no longer carries the key.
+        """
+        return f"{self.schema_name}.{self.table}__superseded"
+
+    @property
     def name(self) -> str:
         """`source/table`, the contract's key in the registry and its folder in the landing zone."""
         return f"{self.source}/{self.table}"
@@ -131,10 +149,12 @@ class Contract:
         found = []
         for name, column in self.model.to_schema().columns.items():
             metadata = column.metadata or {}
+            dtype = column.dtype.type
             found.append(
                 Column(
                     name=name,
-                    dtype=column.dtype.type,
+                    # Pandera keeps types without parameters as classes.
+                    dtype=dtype if isinstance(dtype, pl.DataType) else dtype(),
                     nullable=column.nullable,
                     dating=metadata["dating"],
                     dated_by=metadata["dated_by"],
@@ -167,14 +187,14 @@ class Contract:
     def checked_schema(self, vocabulary: Vocabulary) -> pa.DataFrameSchema:
         """The pandera schema with the policy lists and the row rules put in.
 
-        The name of every check is the rule a reject carries. A list that the contract needs and
-        `vocabulary` lacks is a KeyError: the caller forgot to load policy.
+        A row rule's name is the name of its check, and so the rule a reject carries.
         """
-        schema = self.model.to_schema()
+        # Pandera hands out one cached schema per model; what is added here must not stick to it.
+        schema = copy.deepcopy(self.model.to_schema())
         for column in self.columns:
             if column.vocabulary is not None:
                 schema.columns[column.name].checks.append(
-                    pa.Check.isin(list(vocabulary[column.vocabulary]))
+                    pa.Check.isin(list(vocabulary.allowed(column.vocabulary)))
                 )
         schema.checks = [
             pa.Check(_row_check(rule), name=rule.name, error=rule.name, ignore_na=False)

@@ -39,6 +39,13 @@ FILES: dict[str, str] = {
     "status": "varchar",
     "message": "varchar",
 }
+# What a file looked like on disk when it was last hashed: spares hashing it again. Not published.
+FILE_TIMES: dict[str, str] = {
+    "path": "varchar",
+    "size_bytes": "bigint",
+    "modified_ns": "bigint",
+    "sha256": "varchar",
+}
 QUALITY_FLAGS: dict[str, str] = {
     "source": "varchar",
     "table_name": "varchar",
@@ -74,8 +81,11 @@ def ensure_raw_tables(
     """Create every raw, rejects and bookkeeping table that is not there yet; change no row."""
     con.execute("create schema if not exists pipeline")
     _create(con, "pipeline.files", FILES)
+    _create(con, "pipeline.file_times", FILE_TIMES)
     _create(con, "pipeline.quality_flags", QUALITY_FLAGS)
     for contract in contracts:
         con.execute(f"create schema if not exists {contract.schema_name}")
         _create(con, contract.raw_table, raw_columns(contract))
+        if contract.kind is Kind.EVENT:
+            _create(con, contract.superseded_table, raw_columns(contract))
         _create(con, contract.rejects_table, REJECTS)

@@ -10,6 +10,7 @@ from typing import Final
 import duckdb
 
 from dagster_project.sampling import extracts, world
+from dagster_project.sampling.dirt import Dirt
 from dagster_project.sampling.facts import Rows, record
 from dagster_project.sampling.options import SampleOptions, SampleSummary
 from dagster_project.sampling.tables import COLUMNS, FACTS, to_frame
@@ -96,14 +97,23 @@ def _cut(
 ) -> SampleSummary:
     summary = SampleSummary()
     after: date | None = None
+    dirt = Dirt(options.seed, options.file_format) if options.dirt else None
     for day in days:
         for table in COLUMNS:
             frame = connection.sql(extracts.query(table, options.seed, after, day)).pl()
-            data = extracts.encode(frame, options.file_format)
-            path = out / extracts.file_name(table, day, options.file_format)
-            summary.bytes += extracts.write(path, data, options.file_format)
+            name = extracts.file_name(table, day, options.file_format)
+            if dirt is None:
+                data, height = extracts.encode(frame, options.file_format), frame.height
+            else:
+                data, height = dirt.soil(table, day, frame, name, is_last=day == days[-1])
+            summary.bytes += extracts.write(out / name, data, options.file_format)
             summary.files += 1
-            summary.rows[table] = summary.rows.get(table, 0) + frame.height
+            summary.rows[table] = summary.rows.get(table, 0) + height
         tell(f"written the extracts of {day}")
         after = day
+    if dirt is not None:
+        (out / "dirt.json").write_text(dirt.report(), encoding="utf-8")
+        for entry in dirt.entries:
+            kind = str(entry["kind"])
+            summary.dirt[kind] = summary.dirt.get(kind, 0) + int(entry["rows"])
     return summary

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import json
+from collections import Counter, defaultdict
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from dagster_project.sampling import DEFAULT_UNTIL, SampleOptions, write_sample
+from dagster_project.sampling import DEFAULT_UNTIL, SampleOptions, SampleSummary, write_sample
 from dagster_project.sampling.extracts import extract_dates
 from dagster_project.sampling.tables import COLUMNS, EVENT_TABLES
 
@@ -203,3 +206,109 @@ def test_keys_are_unique_in_every_file(small: Path) -> None:
         for path in (small / table).glob("*.csv.gz"):
             frame = pl.read_csv(path, infer_schema=False)
             assert frame.select(key).is_unique().all(), path.name
+
+
+BAD_WORDS = {
+    "bad_enum": [
+        "platinum",
+        "boss",
+        "storage",
+        "maybe",
+        "coffee",
+        "weather",
+        "hunch",
+        "sev1",
+        "ces",
+    ],
+    "bad_number": ["1.2 million", "twelve", "tbd", "a few", "half", "12.000,50 EUR", "many"]
+    + ["#DIV/0!", "good"],
+    "bad_date": ["2025-02-30", "31.01.2025", "2025-13-01", "next week", "2025-01-31 25:00:00"]
+    + ["31/01/2025", "Q1 2025", "yesterday"],
+    "negative": ["-100", "-5", "-1", "-3"],
+}
+REQUIRED = {"account_id", "account_name", "started_on", "objective_name", "criterion_id"}
+REQUIRED |= {"responded_on", "sent_at"}
+REQUIRED_IN = {"opportunities": {"created_on"}, "invoices": {"due_on"}}
+REQUIRED_IN["solution_measures"] = {"value"}
+
+
+def faults_of(line: bytes, header: list[str], table: str) -> list[str]:
+    """Every fault of one line, seen with no help from the generator."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return ["latin_1"]
+    cells = dict(zip(header, next(csv.reader([text])), strict=True))
+    faults = ["unknown_account"] if cells.get("account_id") == "acc-unknown" else []
+    for kind, words in BAD_WORDS.items():
+        numeric = {k: v for k, v in cells.items() if k != "sentiment"}
+        faults += [kind for cell in numeric.values() if cell in words]
+    required = (REQUIRED | REQUIRED_IN.get(table, set())) & cells.keys()
+    return faults + ["missing" for name in required if cells[name] == ""]
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, SampleSummary]:
+    """A clean sample, the same with dirt, and what the second was said to hold."""
+    clean, dirty = tmp_path_factory.mktemp("clean"), tmp_path_factory.mktemp("dirty")
+    write_sample(clean, SampleOptions(accounts=80, days=65))
+    summary = write_sample(dirty, SampleOptions(accounts=80, days=65, dirt=True))
+    return clean, dirty, summary
+
+
+def test_dirt_is_counted_to_the_row(twins: tuple[Path, Path, SampleSummary]) -> None:
+    _, dirty, summary = twins
+    report = json.loads((dirty / "dirt.json").read_text())
+    expected: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in report["files"]:
+        expected[entry["file"]][entry["kind"]] += entry["rows"]
+    total: Counter[str] = Counter()
+    for name, packed in files(dirty).items():
+        head, *lines = gzip.decompress(packed).splitlines()
+        header, table = head.decode().split(","), name.split("/")[1]
+        found = Counter({"duplicate": len(lines) - len(set(lines))})
+        for line in lines:
+            faults = faults_of(line, header, table)
+            assert len(faults) <= 1, (name, line, faults)
+            found.update(faults)
+        del expected[name]["late"]  # a late row is clean in itself: see the next test
+        assert +found == expected[name], name
+        total += found
+    assert set(total) == {"duplicate", "unknown_account", "latin_1", "missing", *BAD_WORDS}
+    assert min(total.values()) >= 3
+    assert {kind: rows for kind, rows in summary.dirt.items() if kind != "late"} == dict(total)
+    by_kind: Counter[str] = Counter()
+    for kinds in report["totals"].values():
+        by_kind.update(kinds)
+    assert by_kind == summary.dirt
+
+
+def test_late_rows_come_one_extract_later_and_none_is_lost(
+    twins: tuple[Path, Path, SampleSummary],
+) -> None:
+    clean, dirty, summary = twins
+    late = 0
+    for table in sorted(EVENT_TABLES - {"crm/playbook_runs"}):
+        held_back: set[bytes] = set()
+        for path in sorted((clean / table).glob("*.csv.gz")):
+            wanted = set(gzip.decompress(path.read_bytes()).splitlines())
+            got = set(gzip.decompress((dirty / table / path.name).read_bytes()).splitlines())
+            assert held_back <= got, path.name
+            late += len(held_back)
+            report = json.loads((dirty / "dirt.json").read_text())["files"]
+            changed = sum(
+                entry["rows"]
+                for entry in report
+                if entry["file"] == f"{table}/{path.name}"
+                and entry["kind"] not in ("late", "duplicate", "unknown_account")
+            )
+            missing = wanted - got
+            # What is gone was either edited in place or comes with the next extract.
+            coming = dirty / table
+            following = [p for p in sorted(coming.glob("*.csv.gz")) if p.name > path.name][:1]
+            later = set[bytes]()
+            if following:
+                later = set(gzip.decompress(following[0].read_bytes()).splitlines())
+            held_back = missing & later
+            assert len(missing) == changed + len(held_back), path.name
+    assert late == summary.dirt["late"] > 0

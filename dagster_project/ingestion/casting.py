@@ -1,0 +1,151 @@
+"""Cells to typed values. What cannot be read becomes null here and a reject in `validation`.
+
+Text is stripped; an empty cell is a missing value. Numbers are written with a point and without
+thousands marks; a whole number may carry `.0`; money is rounded half to even at its second place.
+Dates are `YYYY-MM-DD`, timestamps the same with a time after a space or T, with or without an
+offset; without one they are UTC. Yes and no are true/false, t/f, yes/no, y/n, 1/0 in any case.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+_TRUE = ["true", "t", "yes", "y", "1"]
+_FALSE = ["false", "f", "no", "n", "0"]
+_OFFSET = r"(?:Z|z|[+-]\d{2}:?\d{2}|[+-]\d{2})$"
+_MOMENT = (
+    r"^\d{4}-\d{2}-\d{2}"
+    r"(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?\s*(?:Z|z|[+-]\d{2}(?::?\d{2})?)?)?$"
+)
+
+
+def clean(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column with missing values as null: blank text, and NaN in a column of numbers."""
+    column = pl.col(name)
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        stripped = column.str.strip_chars()
+        return pl.when(stripped != "").then(stripped).alias(name)
+    if dtype.is_float():
+        return column.fill_nan(None)
+    return column
+
+
+def cast(name: str, source: pl.DataType, target: pl.DataType, time_format: str = "") -> pl.Expr:
+    """A cleaned column as the target type, null where it cannot be read.
+
+    `time_format` is strftime-like and replaces the ISO form of dates and timestamps in text.
+    """
+    column = pl.col(name)
+    if isinstance(source, pl.Categorical | pl.Enum):
+        source = pl.String()
+    if source == pl.Null:
+        return column.cast(target)
+    if isinstance(target, pl.String):
+        return _to_text(column, source)
+    if isinstance(source, pl.String):
+        return _from_text(column, target, time_format)
+    return _from_typed(column, source, target)
+
+
+def _to_text(column: pl.Expr, source: pl.DataType) -> pl.Expr:
+    if isinstance(source, pl.String):
+        return column
+    if source.is_float():
+        # Ids that passed through a float column come back without the point.
+        whole = column.cast(pl.Int64, strict=False)
+        return (
+            pl.when(whole.cast(source) == column)
+            .then(whole.cast(pl.String))
+            .otherwise(column.cast(pl.String))
+        )
+    if isinstance(source, pl.Binary):
+        return pl.lit(None, dtype=pl.String)
+    return column.cast(pl.String)
+
+
+def _from_text(column: pl.Expr, target: pl.DataType, time_format: str) -> pl.Expr:
+    match target:
+        case pl.Boolean():
+            lower = column.str.to_lowercase()
+            value = pl.when(lower.is_in(_TRUE)).then(True).when(lower.is_in(_FALSE)).then(False)
+            return value.otherwise(None)
+        case pl.Int64():
+            number = _whole(column.cast(pl.Float64, strict=False))
+            return pl.coalesce(column.cast(pl.Int64, strict=False), number)
+        case pl.Float64():
+            return _finite(column.cast(pl.Float64, strict=False))
+        case pl.Decimal():
+            return column.cast(target, strict=False)
+        case _:
+            return _time_from_text(column, target, time_format)
+
+
+def _time_from_text(column: pl.Expr, target: pl.DataType, time_format: str) -> pl.Expr:
+    if time_format:
+        moment = column.str.to_datetime(time_format, strict=False, time_unit="us")
+        day = column.str.to_date(time_format, strict=False)
+    else:
+        moment = _moment(column)
+        day = (
+            pl.when(column.str.len_bytes() == 10).then(column).str.to_date("%Y-%m-%d", strict=False)
+        )
+    if isinstance(target, pl.Date):
+        return pl.coalesce(day, moment.dt.date())
+    return pl.coalesce(moment, day.cast(pl.Datetime("us")))
+
+
+def _moment(column: pl.Expr) -> pl.Expr:
+    """ISO text as UTC timestamp without zone."""
+    text = pl.when(column.str.contains(_MOMENT)).then(column)
+    has_time = text.str.len_bytes() > 10
+    offset = pl.when(has_time).then(text.str.slice(10).str.extract(f"({_OFFSET})"))
+    local = pl.when(has_time).then(text.str.replace(r"\s*" + _OFFSET, "")).otherwise(text)
+    local = local.str.replace("T", " ", literal=True)
+    length = local.str.len_bytes()
+    local = (
+        pl.when(length == 10)
+        .then(local + " 00:00:00")
+        .when(length == 16)
+        .then(local + ":00")
+        .otherwise(local)
+    )
+    base = local.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
+    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
+    hours = offset.str.extract(r"[+-](\d{2})").cast(pl.Int64).fill_null(0)
+    minutes = offset.str.extract(r"[+-]\d{2}:?(\d{2})").cast(pl.Int64).fill_null(0)
+    return base - pl.duration(minutes=sign * (hours * 60 + minutes), time_unit="us")
+
+
+def _whole(number: pl.Expr) -> pl.Expr:
+    is_whole = (number.abs() < 2**53) & (number.floor() == number)
+    return pl.when(is_whole).then(number).cast(pl.Int64, strict=False)
+
+
+def _finite(number: pl.Expr) -> pl.Expr:
+    return pl.when(number.is_finite()).then(number)
+
+
+def _from_typed(column: pl.Expr, source: pl.DataType, target: pl.DataType) -> pl.Expr:
+    value: pl.Expr = pl.lit(None, dtype=target)
+    if isinstance(source, pl.Datetime) and target.is_temporal():
+        if source.time_zone is not None:
+            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        value = column.dt.date() if isinstance(target, pl.Date) else column.cast(target)
+    elif (isinstance(source, pl.Date) and target.is_temporal()) or source == target:
+        value = column.cast(target)
+    elif source.is_numeric() and not target.is_temporal():
+        value = _from_number(column, source, target)
+    return value
+
+
+def _from_number(column: pl.Expr, source: pl.DataType, target: pl.DataType) -> pl.Expr:
+    if isinstance(target, pl.Boolean):
+        yes_no = pl.when(column == 1).then(True).when(column == 0).then(False)
+        return yes_no.otherwise(None)
+    if isinstance(target, pl.Float64):
+        return _finite(column.cast(pl.Float64, strict=False))
+    if isinstance(target, pl.Int64) and not source.is_integer():
+        return _whole(column.cast(pl.Float64, strict=False))
+    return column.cast(target, strict=False)

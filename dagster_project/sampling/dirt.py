@@ -54,7 +54,7 @@ _FAULTS: Final[dict[str, dict[str, tuple[str, str | int | None]]]] = {
         "crm/accounts": ("customer_since_on", "2025-02-30"),
         "crm/contacts": ("created_on", "31.01.2025"),
         "crm/subscriptions": ("started_on", "2025-13-01"),
-        "crm/touchpoints": ("scheduled_on", "next week"),
+        "crm/touchpoints": ("created_on", "next week"),
         "crm/outreach": ("sent_at", "2025-01-31 25:00:00"),
         "crm/invoices": ("issued_on", "31/01/2025"),
         "crm/risk_flags": ("raised_on", "2025-02-30"),

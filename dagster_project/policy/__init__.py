@@ -1,0 +1,62 @@
+"""Policy as data: the seeds, read with their line numbers and checked before anything is computed.
+
+Belongs here: reading the seeds, what each must satisfy alone (columns, types, keys, references:
+said by the YAML beside them) and together (no gap, no overlap, a target for every metric). Does
+not belong here: applying policy to data, which is dbt's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagster_project.errors import ConfigError, Fault
+from dagster_project.policy.rules import find_faults
+from dagster_project.policy.tables import Policy, PolicyRow, PolicyTable, read_tables
+
+__all__ = ["Policy", "PolicyRow", "PolicyTable", "check_policy", "load_policy", "vocabulary"]
+
+
+def check_policy(folder: Path) -> list[Fault]:
+    """Every fault of the seeds under `folder`, in order of place; empty when all is well."""
+    policy, faults = read_tables(folder)
+    return sorted({*faults, *find_faults(policy)})
+
+
+def load_policy(folder: Path) -> Policy:
+    """The seeds under `folder`.
+
+    Raises:
+        ConfigError: with all faults at once, each with file, line, column and mend.
+    """
+    policy, faults = read_tables(folder)
+    faults = sorted({*faults, *find_faults(policy)})
+    if faults:
+        raise ConfigError(f"the policy seeds have {len(faults)} fault(s)", faults)
+    return policy
+
+
+def vocabulary(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tiers and the solution areas that extracts may name, in the order of policy.
+
+    Raises:
+        ConfigError: one of the two lists is missing, unreadable or empty.
+    """
+    policy, faults = read_tables(folder)
+    lists = ("tiers", "solution_areas")
+    own = [fault for fault in faults if Path(fault.file).stem in lists]
+    own += [
+        Fault(policy.place(name), 0, "", "the list is missing or empty", "give it one row at least")
+        for name in lists
+        if not policy.rows(name) and not own
+    ]
+    if own:
+        raise ConfigError("the lists of tiers and solution areas cannot be used", own)
+    return (
+        _in_order(policy, "tiers", "tier", "tier_rank"),
+        _in_order(policy, "solution_areas", "solution_area", "area_order"),
+    )
+
+
+def _in_order(policy: Policy, table: str, column: str, order: str) -> tuple[str, ...]:
+    rows = sorted(policy.rows(table), key=lambda row: (row[order] is None, row[order], row.line))
+    return tuple(str(row[column]) for row in rows)

@@ -128,6 +128,7 @@ def _run(call: argparse.Namespace) -> None:
     from dagster_project.defs.ingest import RunRequest
     from dagster_project.defs.runner import run_daily
     from dagster_project.reporting.summary import run_summary
+    from dagster_project.warehouse import connect
 
     settings = _settings(call)
     check_configuration(settings)
@@ -139,7 +140,8 @@ def _run(call: argparse.Namespace) -> None:
             full_refresh=call.full_refresh,
         ),
     )
-    print(run_summary(settings))
+    with connect(settings.warehouse, settings, read_only=True) as con:
+        print(run_summary(con))
 
 
 def _check(call: argparse.Namespace) -> None:
@@ -158,10 +160,28 @@ def _explain(call: argparse.Namespace) -> None:
 
 
 def _sample(call: argparse.Namespace) -> None:
-    from dagster_project.sampling import write_sample
+    from dagster_project.sampling import DEFAULT_UNTIL, SampleOptions, write_sample
 
-    summary = write_sample(call)
-    print(summary)
+    options = SampleOptions(
+        accounts=call.accounts,
+        days=call.days,
+        seed=call.seed,
+        until=call.until or DEFAULT_UNTIL,
+        dirt=call.dirt,
+        file_format=call.format,
+        extract_every_days=call.extract_every,
+    )
+    try:
+        summary = write_sample(
+            call.out, options, progress=lambda text: print(text, file=sys.stderr)
+        )
+    except FileExistsError as error:
+        raise ConfigError(str(error)) from error
+    print(f"{summary.files:,} files, {summary.bytes / 2**20:,.1f} MiB in {call.out}")
+    for table, rows in summary.rows.items():
+        print(f"  {table:<26}{rows:>12,} rows")
+    for kind, count in summary.dirt.items():
+        print(f"  dirt: {kind:<20}{count:>12,}")
 
 
 def _ui(call: argparse.Namespace) -> None:

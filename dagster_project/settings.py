@@ -25,7 +25,8 @@ class Settings(BaseSettings):
         default=None, description="Where extracts arrive; `<data_dir>/landing` when not given."
     )
     sources: str | None = Field(
-        default=None, description="A source mapping: a shipped name or a YAML file; none = canonical."
+        default=None,
+        description="A source mapping: a shipped name or a YAML file; none = canonical.",
     )
     target: Literal["duckdb"] = "duckdb"
     threads: int = Field(default=2, ge=1, description="Threads of the engine and of dbt.")

@@ -25,6 +25,7 @@ from dagster_project.warehouse.runs import (
     choose_window,
     create_run_tables,
     last_published_on,
+    note_counts,
     note_pending,
 )
 
@@ -80,6 +81,17 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
         )
         result = ingest(con, settings.landing, mapping, as_of, words, settings)
         note_pending(con, result.affected_from_on)
+        note_counts(
+            con,
+            "ingest",
+            {
+                "files": result.file_count,
+                "rows read": result.read_rows,
+                "accepted": result.accepted_rows,
+                "rejected": result.rejected_rows,
+                "tables with a refused file": len(result.refused_sources),
+            },
+        )
         window = choose_window(
             con,
             as_of=as_of,
@@ -148,6 +160,11 @@ def ingest_extracts(
     """Read new extracts into the raw tables; the same file twice changes nothing."""
     with installation.patience(), stage("read extracts"):
         result, window = ingest_and_choose(installation.settings, config)
+    for line in (
+        *result.warnings,
+        *(f"refused: {refusal}" for table in result.tables for refusal in table.refusals),
+    ):
+        say(f"  {line}")
     for summary in result.tables:
         yield dg.MaterializeResult(
             asset_key=_raw_key(summary.name),

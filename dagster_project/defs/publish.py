@@ -17,6 +17,7 @@ from dagster_project.reporting.exports import write_exports
 from dagster_project.reporting.workbook import write_workbook
 from dagster_project.settings import Settings
 from dagster_project.warehouse import connect, current_window, publish_snapshot
+from dagster_project.warehouse.runs import note_counts
 
 SNAPSHOT_KEY = dg.AssetKey(["published", "analytics"])
 EXPORTS_KEY = dg.AssetKey(["published", "exports"])
@@ -94,6 +95,16 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 dictionary=dictionary(manifest),
                 config_sha256=config_sha256(settings),
             )
+            with connect(settings.warehouse, settings) as con:
+                note_counts(
+                    con,
+                    "publish",
+                    {
+                        "tables": len(publication.row_counts),
+                        "files": sum(1 for path in folder.rglob("*") if path.is_file()),
+                        "days restated": publication.restated_days,
+                    },
+                )
         yield dg.MaterializeResult(asset_key=EXPORTS_KEY, metadata={"folder": str(folder)})
         yield dg.MaterializeResult(
             asset_key=SNAPSHOT_KEY,

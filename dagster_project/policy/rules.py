@@ -749,7 +749,7 @@ def _enablement(policy: Policy) -> Iterator[Fault]:
     for row in policy.rows("enablement_activities"):
         criterion = criteria.get(row["criterion_id"])
         for column in ("solution_area", "stage"):
-            if criterion is not None and criterion[column] != row[column]:
+            if criterion is not None and criterion[column] not in {None, row[column]}:
                 yield Fault(
                     file,
                     row.line,

@@ -1,0 +1,205 @@
+{# The health policy while a model is compiled: which measures, components, zones and parameters
+   the set in use has. The numbers themselves are never compiled in, they are joined as a row of
+   int_health__policy_wide; only names and counts shape the SQL. The seeds are read from their
+   tables, so a model that calls one of these stands behind int_health__policy_wide, or names the
+   seed in a `-- depends_on`. #}
+
+{# Where a policy seed lives. #}
+{% macro health_seed(name) -%}
+    {{ return('policy.' ~ name) }}
+{%- endmacro %}
+
+{# The policy set in use; presets are other sets in the same seeds. #}
+{% macro health_policy_set() -%}
+    {{ return(var('health_policy_set', 'standard')) }}
+{%- endmacro %}
+
+{# `in_force`: a day is scored by the policy of that day. `latest`: by the policy of the run's
+   last day, whatever the day. #}
+{% macro health_policy_mode() -%}
+    {%- set mode = var('health_policy_mode', 'in_force') -%}
+    {%- if mode not in ('in_force', 'latest') -%}
+        {{ exceptions.raise_compiler_error(
+            "var health_policy_mode must be in_force or latest, not '" ~ mode ~ "'") }}
+    {%- endif -%}
+    {{ return(mode) }}
+{%- endmacro %}
+
+{# The rows of a query as a list of mappings; none while dbt only parses. #}
+{% macro health_query(sql) -%}
+    {%- set found = [] -%}
+    {%- if execute -%}
+        {%- set table = run_query(sql) -%}
+        {%- for row in table.rows -%}
+            {%- set _ = found.append(dict(zip(table.column_names, row.values()))) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{# Measures of the set in use, in their order. Each has: measure, component, source,
+   gauge_measure, gauge_solution_area, has_linear, band_count, forces_component, forces_account. #}
+{% macro health_measures() -%}
+    {{ return(health_query(
+        "with policy as (
+            select * from " ~ health_seed('health_measure_policy') ~ "
+            where policy_set = '" ~ health_policy_set() ~ "'
+        ),
+        bands as (
+            select measure, max(band_count) as band_count
+            from (
+                select measure, profile_id, effective_from, count(*) as band_count
+                from " ~ health_seed('health_bands') ~ "
+                where policy_set = '" ~ health_policy_set() ~ "'
+                group by measure, profile_id, effective_from
+            ) as counted
+            group by measure
+        )
+        select
+            measures.measure,
+            coalesce(max(policy.component), max(measures.component)) as component,
+            max(measures.source) as source,
+            max(measures.gauge_measure) as gauge_measure,
+            max(measures.gauge_solution_area) as gauge_solution_area,
+            max(case when policy.method = 'linear' then 1 else 0 end) as has_linear,
+            max(case when policy.method = 'bands' then coalesce(bands.band_count, 0) else 0 end)
+                as band_count,
+            max(case when policy.force_scope = 'component' then 1 else 0 end) as forces_component,
+            max(case when policy.force_scope = 'account' then 1 else 0 end) as forces_account
+        from policy
+        inner join " ~ health_seed('health_measures') ~ " as measures on policy.measure = measures.measure
+        left join bands on policy.measure = bands.measure
+        group by measures.measure, measures.measure_order
+        order by measures.measure_order, measures.measure")) }}
+{%- endmacro %}
+
+{# The six components, in their order. #}
+{% macro health_components() -%}
+    {{ return(health_query(
+        "select component from " ~ health_seed('health_components') ~ " order by component_order"
+    ) | map(attribute='component') | list) }}
+{%- endmacro %}
+
+{# Ranks of the set's zones, the best first. #}
+{% macro health_zone_ranks() -%}
+    {{ return(health_query(
+        "select distinct zone_rank from " ~ health_seed('health_zones')
+        ~ " where policy_set = '" ~ health_policy_set() ~ "' order by zone_rank"
+    ) | map(attribute='zone_rank') | list) }}
+{%- endmacro %}
+
+{# Parameters of the set (seed health_policy), in order of name. #}
+{% macro health_parameters() -%}
+    {{ return(health_query(
+        "select distinct parameter from " ~ health_seed('health_policy')
+        ~ " where policy_set = '" ~ health_policy_set() ~ "' order by parameter"
+    ) | map(attribute='parameter') | list) }}
+{%- endmacro %}
+
+{# A window or limit inside a measure's definition, as a literal. #}
+{% macro health_definition(parameter) -%}
+    {%- set rows = health_query(
+        "select value from " ~ health_seed('health_definitions') ~ " where parameter = '" ~ parameter ~ "'")
+    -%}
+    {%- if execute and rows | length != 1 -%}
+        {{ exceptions.raise_compiler_error(
+            "seeds/health/health_definitions.csv has no parameter '" ~ parameter ~ "'") }}
+    {%- endif -%}
+    {{ return((rows | first).value | int if rows else 0) }}
+{%- endmacro %}
+
+{# State codes by name (seed health_statuses); while parsing all 0. #}
+{% macro health_status_codes() -%}
+    {%- set codes = {
+        'scored': 0, 'stale': 0, 'too_early': 0, 'no_data': 0, 'not_applicable': 0} -%}
+    {%- for row in health_query("select status_code, status from " ~ health_seed('health_statuses')) -%}
+        {%- do codes.update({row.status: row.status_code | int}) -%}
+    {%- endfor -%}
+    {{ return(codes) }}
+{%- endmacro %}
+
+{# Name of a stored state code; null for a null code. #}
+{% macro health_status_name(code) -%}
+    case {{ code }}
+        {% for name, number in health_status_codes().items() -%}
+        when {{ number }} then '{{ name }}'
+        {% endfor -%}
+    end
+{%- endmacro %}
+
+{# Score 0-100 of a value by the measure's line or bands in the policy row `policy`; null for a
+   null value. Bands are half-open and ordered, so the first lower edge reached from above is it. #}
+{% macro health_measure_score(measure, value, policy='policy') -%}
+    {%- set name = policy ~ '.' ~ measure.measure -%}
+    case
+        when {{ value }} is null then null
+        {%- if measure.has_linear %}
+        when {{ name }}_method = 'linear' then greatest(0.0, least(100.0,
+            100.0 * ({{ value }} - {{ name }}_floor)
+            / nullif({{ name }}_ceiling - {{ name }}_floor, 0.0)
+        ))
+        {%- endif %}
+        {%- for number in range(measure.band_count | int, 1, -1) %}
+        when {{ value }} >= {{ name }}_band_{{ number }}_from then {{ name }}_band_{{ number }}_score
+        {%- endfor %}
+        {%- if measure.band_count %}
+        when {{ name }}_method = 'bands' then {{ name }}_band_1_score
+        {%- endif %}
+    end
+{%- endmacro %}
+
+{# Zone of an unrounded score by the edges in the policy row; null for a null score. #}
+{% macro health_zone(score, policy='policy') -%}
+    case
+        when {{ score }} is null then null
+        {%- for rank in health_zone_ranks() %}
+        {%- if not loop.last %}
+        when {{ score }} >= {{ policy }}.zone_{{ rank }}_from then {{ policy }}.zone_{{ rank }}
+        {%- else %}
+        else {{ policy }}.zone_{{ rank }}
+        {%- endif %}
+        {%- endfor %}
+    end
+{%- endmacro %}
+
+{# The profile of an account-day: the matching profile of lowest priority number. `on` is the day
+   whose profiles are asked, by default the row's own. #}
+{% macro health_profile() -%}
+    {%- set day = as_of_date() if health_policy_mode() == 'latest' else 'as_of_date' -%}
+    {%- set rows = health_query(
+        "select
+            profile_id, priority, tier, segment, min_tenure_days, max_tenure_days,
+            cast(effective_from as varchar) as starts_on,
+            cast(lead(effective_from) over (
+                partition by profile_id order by effective_from
+            ) as varchar) as ends_on
+        from " ~ health_seed('health_profiles') ~ "
+        where policy_set = '" ~ health_policy_set() ~ "'
+        order by priority, profile_id, effective_from") -%}
+    case
+        {%- for row in rows %}
+        when
+            {{ day }} >= cast('{{ row.starts_on }}' as date)
+            {%- if row.ends_on %} and {{ day }} < cast('{{ row.ends_on }}' as date){% endif %}
+            {%- for column in ('tier', 'segment') %}
+            {%- if row[column] is not none %}
+            and {{ column }} = '{{ row[column] | replace("'", "''") }}'
+            {%- endif %}
+            {%- endfor %}
+            {%- if row.min_tenure_days is not none %}
+            and tenure_days >= {{ row.min_tenure_days | int }}
+            {%- endif %}
+            {%- if row.max_tenure_days is not none %}
+            and tenure_days < {{ row.max_tenure_days | int }}
+            {%- endif %}
+            then '{{ row.profile_id | replace("'", "''") }}'
+        {%- else %}
+        when true then 'default'
+        {%- endfor %}
+    end
+{%- endmacro %}
+
+{# Columns of the wide facts that are named after measures or components. #}
+{% macro health_measures_of(measures, component) -%}
+    {{ return(measures | selectattr('component', 'equalto', component) | list) }}
+{%- endmacro %}

@@ -1,0 +1,95 @@
+-- Grain: account_id, as_of_date; the days of int_core__account_days.
+{%- set keys = ['account_id'] %}
+with
+
+days as (
+    select * from {{ ref('int_core__account_days') }}
+),
+
+area_use_days as (
+    select * from {{ ref('int_usage__use_days') }}
+),
+
+user_changes as (
+    select * from {{ ref('int_usage__account_user_changes') }}
+),
+
+feature_changes as (
+    select * from {{ ref('int_usage__area_feature_changes') }}
+),
+
+area_first_use as (
+    select * from {{ ref('int_usage__first_use') }}
+),
+
+use_days as (
+    select
+        account_id,
+        used_on,
+        sum(usage_count) as usage_count
+    from area_use_days
+    group by account_id, used_on
+),
+
+first_use as (
+    select
+        account_id,
+        min(first_used_on) as first_used_on
+    from area_first_use
+    group by account_id
+),
+
+-- A feature belongs to its area, so an account's features are the sum over its areas.
+changes as (
+    select
+        account_id,
+        changed_on,
+        user_change,
+        0 as feature_change
+    from user_changes
+    union all
+    select
+        account_id,
+        changed_on,
+        0 as user_change,
+        feature_change
+    from feature_changes
+),
+
+figures as (
+    {{ trailing_usage(keys, 'days', 'changes', 'use_days') }}
+),
+
+-- Before the first use nothing is known of it, so nothing is zero.
+final as (
+    select
+        figures.account_id,
+        figures.as_of_date,
+        -- Use without a single user id says nothing of how many there were.
+        case
+            when first_use.account_id is not null
+                and (figures.active_users > 0 or figures.active_days = 0)
+                then cast(figures.active_users as bigint)
+        end as active_users_28d,
+        case when first_use.account_id is not null then figures.active_days end
+            as active_days_28d,
+        case
+            when first_use.account_id is not null then cast(figures.features_used as bigint)
+        end as features_used_28d,
+        case
+            when first_use.account_id is not null then cast(figures.usage_count as bigint)
+        end as usage_count_28d,
+        case
+            when first_use.account_id is not null then cast(figures.usage_count_prev as bigint)
+        end as usage_count_prev_28d,
+        figures.last_used_on,
+        first_use.first_used_on
+    from figures
+    left join first_use
+        on
+            figures.account_id = first_use.account_id
+            and figures.as_of_date >= first_use.first_used_on
+    where figures.is_wanted
+)
+
+select * from final

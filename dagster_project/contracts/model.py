@@ -202,6 +202,14 @@ class Contract:
         ]
         return schema
 
+    def allowed_values(self, column: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """The closed list of a column's values; empty where any value goes."""
+        for check in self.checked_schema(vocabulary).columns[column].checks:
+            allowed = (check.statistics or {}).get("allowed_values")
+            if allowed is not None:
+                return tuple(map(str, allowed))
+        return ()
+
 
 def _row_check(rule: RowRule) -> Callable[[pa.PolarsData], pl.LazyFrame]:
     def check(data: pa.PolarsData) -> pl.LazyFrame:

@@ -29,7 +29,8 @@ from dagster_project.errors import CspError
 from dagster_project.expressions.names import nearest
 from dagster_project.ingestion import changelog, events
 from dagster_project.ingestion.discovery import Discovery, Extract, discover
-from dagster_project.ingestion.mapping import SourceMapping, discover_mapped
+from dagster_project.ingestion.mapped import discover_mapped
+from dagster_project.ingestion.mapping import SourceMapping
 from dagster_project.ingestion.reading import LINE, FileRefused, RawBatch
 from dagster_project.ingestion.result import IngestResult, TableSummary
 from dagster_project.ingestion.sql import scalar

@@ -325,7 +325,7 @@ call_counts as (
     ) as marks
 ),
 
-windows as (
+slot_windows as (
     select
         account_id,
         call_type,
@@ -346,7 +346,7 @@ links as (
             order by slot_number
             rows between unbounded preceding and 1 preceding
         ) as is_chain_start
-    from windows
+    from slot_windows
     window schedule as (partition by account_id, call_type order by slot_number)
 ),
 
@@ -706,8 +706,8 @@ judged as (
             when not feed.has_touchpoint_feed then 'not_applicable'
             when matches.met_on is not null then 'met'
             when slots.due_on is null then 'not_applicable'
-            when not slots.is_closed then 'open'
             when slots.interrupted_on is not null then 'not_applicable'
+            when not slots.is_closed then 'open'
             when slots.grace_ends_on < {{ as_of_date() }} then 'missed'
             else 'open'
         end as status

@@ -1,0 +1,327 @@
+-- Grain: account_id, as_of_date; days on which the account is a customer, call types side by side.
+{#- Wide, because accounts x call types x days would be four times the rows; fct_cadence_daily shows
+    the long form. Counts are running totals of steps: a fact enters a trailing window on its day
+    and leaves it when the window has passed; what entered before the run stands on its first day.
+    Of each count there is one column per call type, named <call type>__<count>. #}
+{{ daily_config() }}
+{%- set types = cadence_call_types() %}
+{%- set rated = types | reject('equalto', 'renewal_planning') | list %}
+{%- set counts = ['met', 'missed', 'streak', 'attended', 'expected', 'held_early'] %}
+
+with
+
+call_types as (
+    select
+        call_type,
+        cast(adherence_window_days as integer) as adherence_window_days
+    from {{ ref('call_types') }}
+),
+
+policy as (
+    select
+        cast(attendance_window_days as integer) as attendance_window_days
+    from {{ ref('cadence_policy') }}
+),
+
+days as (
+    {{ day_spine(from_date(), as_of_date()) }}
+),
+
+slots as (
+    select
+        slots.account_id,
+        slots.call_type,
+        slots.slot_number,
+        slots.status,
+        slots.due_on,
+        slots.met_on,
+        slots.decided_on,
+        call_types.adherence_window_days
+    from (
+        select account_id, call_type, slot_number, status, due_on, met_on, decided_on
+        from {{ ref('int_cadence__bent_slots') }}
+        union all
+        select account_id, call_type, slot_number, status, due_on, met_on, decided_on
+        from {{ ref('int_cadence__renewal_slots') }}
+    ) as slots
+    inner join call_types on slots.call_type = call_types.call_type
+),
+
+calls as (
+    select * from {{ ref('int_cadence__calls') }}
+),
+
+decided_slots as (
+    select
+        account_id,
+        call_type,
+        slot_number,
+        decided_on,
+        case when status = 'met' then 1 else 0 end as met,
+        case when status = 'missed' then 1 else 0 end as missed,
+        decided_on + adherence_window_days as left_on
+    from slots
+    where status in ('met', 'missed') and decided_on <= {{ as_of_date() }}
+),
+
+-- Misses in a row: all misses so far less the misses there were at the newest met slot.
+missed_so_far as (
+    select
+        *,
+        sum(missed) over (
+            partition by account_id, call_type
+            order by decided_on, slot_number
+            rows between unbounded preceding and current row
+        ) as missed_total
+    from decided_slots
+),
+
+streaks as (
+    select
+        *,
+        missed_total - coalesce(
+            max(case when met = 1 then missed_total end) over (
+                partition by account_id, call_type
+                order by decided_on, slot_number
+                rows between unbounded preceding and current row
+            ),
+            0
+        ) as streak
+    from missed_so_far
+),
+
+streak_steps as (
+    select
+        account_id,
+        call_type,
+        decided_on,
+        streak - coalesce(
+            lag(streak) over (
+                partition by account_id, call_type order by decided_on, slot_number
+            ),
+            0
+        ) as streak_step
+    from streaks
+),
+
+attended_calls as (
+    select
+        calls.account_id,
+        calls.call_type,
+        calls.attended_count,
+        calls.expected_attendee_count,
+        calls.held_on,
+        calls.held_on + policy.attendance_window_days as left_on
+    from calls
+    cross join policy
+    where
+        calls.held_on > {{ from_date() }} - policy.attendance_window_days
+        and calls.attended_count is not null
+        and calls.expected_attendee_count > 0
+),
+
+steps as (
+    select account_id, call_type, decided_on as as_of_date, 'met' as figure, met as step
+    from decided_slots
+    where met = 1 and left_on > {{ from_date() }}
+    union all
+    select account_id, call_type, left_on, 'met', -met
+    from decided_slots
+    where met = 1 and left_on > {{ from_date() }} and left_on <= {{ as_of_date() }}
+    union all
+    select account_id, call_type, decided_on, 'missed', missed
+    from decided_slots
+    where missed = 1 and left_on > {{ from_date() }}
+    union all
+    select account_id, call_type, left_on, 'missed', -missed
+    from decided_slots
+    where missed = 1 and left_on > {{ from_date() }} and left_on <= {{ as_of_date() }}
+    union all
+    select account_id, call_type, decided_on, 'streak', streak_step
+    from streak_steps
+    where streak_step <> 0
+    union all
+    select account_id, call_type, held_on, 'attended', attended_count
+    from attended_calls
+    union all
+    select account_id, call_type, left_on, 'attended', -attended_count
+    from attended_calls
+    where left_on <= {{ as_of_date() }}
+    union all
+    select account_id, call_type, held_on, 'expected', expected_attendee_count
+    from attended_calls
+    union all
+    select account_id, call_type, left_on, 'expected', -expected_attendee_count
+    from attended_calls
+    where left_on <= {{ as_of_date() }}
+    union all
+    -- From the call to the due date the slot in progress needs no further call.
+    select account_id, call_type, met_on, 'held_early', 1
+    from slots
+    where status = 'met' and met_on <= due_on and due_on >= {{ from_date() }}
+    union all
+    select account_id, call_type, due_on + 1, 'held_early', -1
+    from slots
+    where
+        status = 'met' and met_on <= due_on
+        and due_on >= {{ from_date() }} and due_on < {{ as_of_date() }}
+),
+
+rate_spans as (
+    select
+        account_id,
+        as_of_date as starts_on,
+        max(tier) as tier,
+        max(health_zone) as health_zone,
+        max(state) as state,
+        bool_or(is_at_risk) as is_at_risk,
+        {% for type in rated %}
+            max(case when call_type = '{{ type }}' then daily_micro_calls end)
+                as {{ type }}__micro_calls,
+            max(case when call_type = '{{ type }}' then accrued_micro_calls end)
+                as {{ type }}__accrued,
+        {% endfor %}
+        coalesce(
+            lead(as_of_date) over (partition by account_id order by as_of_date),
+            {{ as_of_date() }} + 1
+        ) as ends_on
+    from {{ ref('int_cadence__bent_rate_changes') }}
+    where as_of_date <= {{ as_of_date() }}
+    group by account_id, as_of_date
+),
+
+-- What the account had accrued before the day, and from it the end of the slot the day lies in.
+account_days as (
+    select
+        rate_spans.account_id,
+        days.as_of_date,
+        rate_spans.tier,
+        rate_spans.health_zone,
+        rate_spans.state,
+        rate_spans.is_at_risk,
+        {% for type in rated %}
+            rate_spans.{{ type }}__micro_calls,
+            rate_spans.{{ type }}__accrued
+            + rate_spans.{{ type }}__micro_calls
+            * {{ days_between('rate_spans.starts_on', 'days.as_of_date') }}
+                as {{ type }}__accrued
+            {{- ',' if not loop.last }}
+        {% endfor %}
+    from rate_spans
+    inner join days
+        on rate_spans.starts_on <= days.as_of_date and rate_spans.ends_on > days.as_of_date
+    where rate_spans.state <> 'inactive'
+),
+
+first_days as (
+    select
+        account_id,
+        min(as_of_date) as first_on
+    from account_days
+    group by account_id
+),
+
+daily_steps as (
+    select
+        steps.account_id,
+        greatest(steps.as_of_date, first_days.first_on) as as_of_date,
+        {% for type in types %}
+            {% set last_type = loop.last %}
+            {% for count in counts %}
+                sum(
+                    case
+                        when steps.call_type = '{{ type }}' and steps.figure = '{{ count }}'
+                            then steps.step
+                        else 0
+                    end
+                ) as {{ type }}__{{ count }}
+                {{- ',' if not (loop.last and last_type) }}
+            {% endfor %}
+        {% endfor %}
+    from steps
+    inner join first_days on steps.account_id = first_days.account_id
+    group by steps.account_id, greatest(steps.as_of_date, first_days.first_on)
+),
+
+renewal_days as (
+    select
+        windows.account_id,
+        days.as_of_date,
+        min(windows.due_on) as next_due_on
+    from {{ ref('int_cadence__renewal_windows') }} as windows
+    inner join days
+        on windows.seen_from_on <= days.as_of_date and windows.seen_until_on >= days.as_of_date
+    where windows.seen_until_on >= {{ from_date() }}
+    group by windows.account_id, days.as_of_date
+),
+
+totals as (
+    select
+        account_days.account_id,
+        account_days.as_of_date,
+        account_days.tier,
+        account_days.health_zone,
+        account_days.state,
+        account_days.is_at_risk,
+        {% for type in rated %}
+            account_days.{{ type }}__micro_calls,
+            account_days.{{ type }}__accrued,
+        {% endfor %}
+        {% for type in types %}
+            {% for count in counts %}
+                sum(coalesce(daily_steps.{{ type }}__{{ count }}, 0)) over so_far
+                    as {{ type }}__{{ count }},
+            {% endfor %}
+        {% endfor %}
+        renewal_days.next_due_on as renewal_planning__next_due_on
+    from account_days
+    left join daily_steps
+        on
+            account_days.account_id = daily_steps.account_id
+            and account_days.as_of_date = daily_steps.as_of_date
+    left join renewal_days
+        on
+            account_days.account_id = renewal_days.account_id
+            and account_days.as_of_date = renewal_days.as_of_date
+    window so_far as (
+        partition by account_days.account_id
+        order by account_days.as_of_date
+        rows between unbounded preceding and current row
+    )
+),
+
+final as (
+    select
+        account_id,
+        as_of_date,
+        tier,
+        health_zone,
+        state,
+        is_at_risk,
+        {% for type in rated %}
+            cast({{ type }}__micro_calls as bigint) as {{ type }}__micro_calls,
+            cast(
+                case
+                    when {{ type }}__micro_calls > 0
+                        then
+                            {{ cadence_reached_on(
+                                'as_of_date', type ~ '__accrued', type ~ '__micro_calls',
+                                '(' ~ cadence_whole_calls(type ~ '__accrued') ~ ' + 1)',
+                            ) }}
+                end as date
+            ) as {{ type }}__next_due_on,
+        {% endfor %}
+        cast(
+            case when state = 'active' then renewal_planning__next_due_on end as date
+        ) as renewal_planning__next_due_on,
+        {% for type in types %}
+            {% set last_type = loop.last %}
+            {% for count in counts %}
+                cast({{ type }}__{{ count }} as integer) as {{ type }}__{{ count }}
+                {{- ',' if not (loop.last and last_type) }}
+            {% endfor %}
+        {% endfor %}
+    from totals
+)
+
+select * from final

@@ -1,0 +1,639 @@
+"""From decided episodes to the published tables: actions, their events, and the rules' states.
+
+Belongs here: what follows from an episode's dates (people, status, severity, escalation, outcome).
+Does not belong here: when an episode opens or closes (`episodes`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+
+from dagster_project.playbooks.episodes import severity_rank, severity_word
+from dagster_project.playbooks.spans import day
+from dagster_project.playbooks.tables import (
+    ACTION_EVENTS,
+    ACTIONS,
+    CONDITION_SPANS,
+    FEEDBACK_REJECTS,
+    RULE_STATES,
+    SIGNALS,
+)
+
+_FAR = "date '9999-12-31'"
+_OWNED_ROLES = ("ca", "sa", "ae", "ve", "governance")
+
+
+def write_actions(
+    con: duckdb.DuckDBPyConnection, from_date: date, as_of_date: date
+) -> dict[str, int]:
+    """Write actions, events, feedback rejects, playbook signals and rule states of the run.
+
+    Reads the temp tables of `episodes`. Returns counts: opened, closed, escalated, restated.
+    """
+    start, today = day(from_date), day(as_of_date)
+    _collect_touched(con, start)
+    _find_owners(con, today)
+    _find_joins(con, today)
+    _find_progress(con)
+    _find_objectives(con, today)
+    _build_events(con, today)
+    restated = _mark_restated(con, start, today)
+    _write_tables(con, today)
+    _write_rejects(con, start, today)
+    _write_signals(con, start)
+    write_rule_states(con, start)
+    return {**_counts(con, start, today), "restated": restated}
+
+
+def _collect_touched(con: duckdb.DuckDBPyConnection, start: str) -> None:
+    """Temp table `touched`: every action whose row or events this run may change."""
+    con.execute(
+        f"""
+        create or replace temp table touched as
+        select * exclude (is_new, round) from episodes
+        union all
+        select action_id, playbook_id, playbook_version, rule_id, rule_version, account_id, scope,
+            solution_area, owner_role, opened_on, due_on, plan_due_on, evidence, closed_on,
+            close_reason
+        from {ACTIONS.name}
+        where opened_on < {start} and closed_on < {start} and close_reason = 'completed'
+            and objective_due_on + 1 >= {start}
+        """
+    )
+
+
+def _find_owners(con: duckdb.DuckDBPyConnection, today: str) -> None:
+    """Temp table `owner_spans`: who held which role of an account from when until when."""
+    roles = " union all ".join(
+        f"select account_id, '{role}' as role, owner_{role} as owner, valid_from_on,"
+        " is_first_version from versions"
+        for role in _OWNED_ROLES
+    )
+    con.execute(
+        f"""
+        create or replace temp table owner_spans as
+        with versions as (
+            select * from staging.stg_crm__account_versions
+            where account_id in (select account_id from touched) and valid_from_on <= {today}
+        ),
+        by_role as ({roles}),
+        dated as (
+            select account_id, role, owner,
+                -- Who the account had first reaches back to its start.
+                case when is_first_version then date '0001-01-01' else valid_from_on end as from_on
+            from by_role
+        ),
+        changed as (
+            select * from dated
+            qualify row_number() over versions = 1
+                or owner is distinct from lag(owner) over versions
+            window versions as (partition by account_id, role order by from_on)
+        )
+        select account_id, role, owner, from_on,
+            coalesce(lead(from_on) over (partition by account_id, role order by from_on), {_FAR})
+                as to_on
+        from changed
+        """
+    )
+
+
+def _find_joins(con: duckdb.DuckDBPyConnection, today: str) -> None:
+    """Temp table `joins`: rules that match while an action of their playbook is open."""
+    con.execute(
+        f"""
+        create or replace temp table joins as
+        select touched.action_id, params.rule_id, params.severity_rank, params.raises_open_work,
+            greatest(spans.from_on, touched.opened_on) as joined_on,
+            coalesce(spans.to_on, {_FAR}) as left_on
+        from touched
+        inner join rule_params as params on touched.playbook_id = params.playbook_id
+            and (params.after_playbook is null or params.rule_id = touched.rule_id)
+        inner join {CONDITION_SPANS.name} as spans on params.rule_id = spans.condition_id
+            and touched.account_id = spans.account_id and touched.scope = spans.scope
+            and spans.verdict = 'matched'
+            and spans.from_on < coalesce(touched.closed_on, {today} + 1)
+            and coalesce(spans.to_on, {_FAR}) > touched.opened_on
+        union all
+        -- The rule that opened the action counts even if it is no longer in the book.
+        select touched.action_id, touched.rule_id,
+            coalesce(params.severity_rank, {severity_rank("prior.severity")}, 0), false,
+            touched.opened_on, touched.opened_on + 1
+        from touched
+        left join rule_params as params on touched.rule_id = params.rule_id
+        left join {ACTIONS.name} as prior on touched.action_id = prior.action_id
+        """
+    )
+
+
+def _find_progress(con: duckdb.DuckDBPyConnection) -> None:
+    """Temp table `progress`: when each action was started, and what feedback said at its end."""
+    con.execute(
+        f"""
+        create or replace temp table progress as
+        select touched.action_id,
+            min(feedback.occurred_on) filter (
+                where feedback.event in ('started', 'step_done', 'completed')
+            ) as started_on,
+            count(distinct feedback.step_id) filter (where feedback.event = 'step_done')
+                as steps_done_count,
+            min(feedback.reason) filter (where feedback.event = 'cancelled') as cancel_reason,
+            min(feedback.outcome) filter (where feedback.event = 'completed') as outcome
+        from touched
+        inner join feedback on touched.action_id = feedback.action_id
+            and feedback.occurred_on >= touched.opened_on
+            and feedback.occurred_on <= coalesce(touched.closed_on, {_FAR})
+        group by touched.action_id
+        """
+    )
+
+
+def _find_objectives(con: duckdb.DuckDBPyConnection, today: str) -> None:
+    """Temp table `objectives`: of completed actions, until when and since when it holds."""
+    con.execute(
+        f"""
+        create or replace temp table objectives as
+        with goals as (
+            select touched.action_id, touched.playbook_id, touched.account_id, touched.scope,
+                touched.solution_area, params.objective_scope,
+                touched.closed_on + params.horizon_days as due_on,
+                case params.counts_from when 'opened' then touched.opened_on + 1
+                    else touched.closed_on end as counts_from_on
+            from touched
+            inner join playbook_params as params on touched.playbook_id = params.playbook_id
+            where touched.close_reason = 'completed'
+        ),
+        held as (
+            select goals.action_id, min(greatest(spans.from_on, goals.counts_from_on)) as met_on
+            from goals
+            inner join {CONDITION_SPANS.name} as spans
+                on 'objective:' || goals.playbook_id = spans.condition_id
+                and goals.account_id = spans.account_id
+                and (
+                    goals.objective_scope = 'account'
+                    or goals.scope = spans.scope
+                    or (
+                        goals.objective_scope = 'solution_area'
+                        and coalesce(goals.solution_area = spans.solution_area, true)
+                    )
+                )
+                and spans.from_on <= least(goals.due_on, {today})
+                and coalesce(spans.to_on, {_FAR}) > goals.counts_from_on
+            group by goals.action_id
+        )
+        select goals.action_id, goals.due_on, held.met_on,
+            case when held.met_on is not null then 'met'
+                when goals.due_on >= {today} then 'pending' else 'missed' end as status
+        from goals
+        left join held on goals.action_id = held.action_id
+        """
+    )
+
+
+def _build_events(con: duckdb.DuckDBPyConnection, today: str) -> None:
+    """Temp table `events`: the whole story of every touched action, unnumbered."""
+    open_until = f"coalesce(touched.closed_on, {today} + 1)"
+    con.execute(
+        f"""
+        create or replace temp table events as
+        with severities as (
+            select action_id, joined_on, max(severity_rank) as severity_rank
+            from joins group by action_id, joined_on
+        ),
+        raised as (
+            select severities.*, max(severity_rank) over (
+                partition by action_id order by joined_on
+                rows between unbounded preceding and 1 preceding
+            ) as rank_before
+            from severities
+        ),
+        escalations as (
+            select touched.action_id, steps.step, steps.target,
+                touched.due_on + steps.days_past_due as start_late_on,
+                greatest(touched.due_on, touched.plan_due_on) + steps.days_past_due
+                    as finish_late_on,
+                progress.started_on, {open_until} as open_until
+            from touched
+            inner join escalation_steps as steps on touched.playbook_id = steps.playbook_id
+            left join progress on touched.action_id = progress.action_id
+        ),
+        -- Late is who has not started by the due date, or has not finished by the last step's.
+        climbed as (
+            select action_id, step, target, least(
+                case when start_late_on < open_until
+                    and coalesce(started_on > start_late_on, true) then start_late_on end,
+                case when finish_late_on < open_until and started_on <= finish_late_on
+                    then finish_late_on end
+            ) as occurred_on
+            from escalations
+        ),
+        reminders as (
+            select touched.action_id, cast(unnest(generate_series(
+                touched.opened_on + params.reraise_days, {open_until} - 1,
+                to_days(params.reraise_days)
+            )) as date) as occurred_on
+            from touched
+            inner join rule_params as params on touched.rule_id = params.rule_id
+            where params.reraise_days is not null
+        ),
+        stories as (
+            select touched.action_id, 'opened' as event, 0 as place, touched.opened_on
+                as occurred_on, cast(to_json(struct_pack(
+                    rule := touched.rule_id,
+                    severity := {severity_word("raised.severity_rank")},
+                    owner_role := touched.owner_role,
+                    owner := owners.owner,
+                    due_on := touched.due_on
+                )) as varchar) as detail
+            from touched
+            left join raised on touched.action_id = raised.action_id
+                and raised.joined_on = touched.opened_on
+            left join owner_spans as owners on touched.account_id = owners.account_id
+                and touched.owner_role = owners.role and owners.from_on <= touched.opened_on
+                and owners.to_on > touched.opened_on
+            union all
+            select touched.action_id, 'reassigned', 1, owners.from_on, cast(to_json(struct_pack(
+                    owner_before := before.owner, owner := owners.owner
+                )) as varchar)
+            from touched
+            inner join owner_spans as owners on touched.account_id = owners.account_id
+                and touched.owner_role = owners.role and owners.from_on > touched.opened_on
+                and owners.from_on < {open_until}
+            inner join owner_spans as before on touched.account_id = before.account_id
+                and touched.owner_role = before.role and before.to_on = owners.from_on
+            union all
+            select raised.action_id, 'severity_raised', 2, raised.joined_on, cast(to_json(
+                    struct_pack(severity := {severity_word("raised.severity_rank")})
+                ) as varchar)
+            from raised
+            where raised.severity_rank > raised.rank_before
+            union all
+            select joins.action_id, 're_raised', 3, joins.joined_on, cast(to_json(
+                    struct_pack(rule := joins.rule_id)) as varchar)
+            from joins
+            inner join touched on joins.action_id = touched.action_id
+            where joins.raises_open_work and joins.joined_on > touched.opened_on
+                and joins.rule_id <> touched.rule_id
+            union all
+            select reminders.action_id, 're_raised', 3, reminders.occurred_on, cast(to_json(
+                    struct_pack(rule := touched.rule_id)) as varchar)
+            from reminders
+            inner join touched on reminders.action_id = touched.action_id
+            semi join joins on reminders.action_id = joins.action_id
+                and reminders.occurred_on >= joins.joined_on
+                and reminders.occurred_on < joins.left_on
+            union all
+            select touched.action_id, feedback.event,
+                case feedback.event when 'started' then 4 else 5 end, feedback.occurred_on,
+                cast(to_json(struct_pack(
+                    step_id := nullif(feedback.step_id, ''), actor := feedback.actor
+                )) as varchar)
+            from touched
+            inner join feedback on touched.action_id = feedback.action_id
+                and feedback.event in ('started', 'step_done')
+                and feedback.occurred_on >= touched.opened_on
+                and feedback.occurred_on <= coalesce(touched.closed_on, {_FAR})
+            union all
+            select climbed.action_id, 'escalated', 6, climbed.occurred_on, cast(to_json(
+                    struct_pack(step := climbed.step, to_role := climbed.target)) as varchar)
+            from climbed
+            where climbed.occurred_on is not null
+            union all
+            select touched.action_id,
+                case when touched.close_reason in ('completed', 'cancelled')
+                    then touched.close_reason else 'closed' end,
+                7, touched.closed_on, cast(to_json(struct_pack(
+                    close_reason := touched.close_reason, reason := case touched.close_reason
+                        when 'cancelled' then progress.cancel_reason
+                        when 'completed' then progress.outcome end
+                )) as varchar)
+            from touched
+            left join progress on touched.action_id = progress.action_id
+            where touched.closed_on is not null
+            union all
+            select objectives.action_id, 'objective_' || objectives.status, 8,
+                coalesce(objectives.met_on, objectives.due_on + 1), cast(to_json(struct_pack(
+                    due_on := objectives.due_on)) as varchar)
+            from objectives
+            where objectives.status <> 'pending'
+        )
+        select distinct action_id, event, place, occurred_on, detail from stories
+        """
+    )
+
+
+def _mark_restated(con: duckdb.DuckDBPyConnection, start: str, today: str) -> int:
+    """Close what was published for days of this run and no longer opens; how many."""
+    con.execute(
+        f"""
+        create or replace temp table restated as
+        select action_id from {ACTIONS.name}
+        where opened_on >= {start} and opened_on <= {today}
+            and close_reason is distinct from 'restated'
+            and action_id not in (select action_id from touched)
+        """
+    )
+    con.execute(
+        f"""
+        insert into {ACTION_EVENTS.name} ({ACTION_EVENTS.column_names})
+        select restated.action_id, coalesce(max(events.event_number), 0) + 1, 'restated', {today},
+            '{{"reason":"later data took back what opened it"}}'
+        from restated
+        left join {ACTION_EVENTS.name} as events on restated.action_id = events.action_id
+        group by restated.action_id
+        """
+    )
+    con.execute(
+        f"""
+        update {ACTIONS.name} set status = 'closed', close_reason = 'restated',
+            closed_on = {today}, objective_due_on = null, objective_met_on = null,
+            objective_status = null
+        where action_id in (select action_id from restated)
+        """
+    )
+    rows = con.execute("select count(*) from restated").fetchall()
+    return int(rows[0][0])
+
+
+def _write_tables(con: duckdb.DuckDBPyConnection, today: str) -> None:
+    # A day after the clock is stale: it comes again when its own run comes.
+    con.execute(
+        f"delete from {ACTION_EVENTS.name} where action_id in (select action_id from touched)"
+        f" or action_id in (select action_id from {ACTIONS.name} where opened_on > {today})"
+    )
+    con.execute(
+        f"""
+        insert into {ACTION_EVENTS.name} ({ACTION_EVENTS.column_names})
+        select action_id, cast(row_number() over (
+                partition by action_id order by occurred_on, place, event, detail
+            ) as integer) as event_number, event, occurred_on, detail
+        from events
+        order by action_id, event_number
+        """
+    )
+    con.execute(
+        f"""
+        create or replace temp table final_actions as
+        with told as (
+            select action_id,
+                count_if(event = 'escalated') as escalation_level,
+                count_if(event = 're_raised') as reraised_count
+            from events group by action_id
+        ),
+        worst as (
+            select action_id, max(severity_rank) as severity_rank from joins group by action_id
+        )
+        select touched.action_id, touched.playbook_id, touched.playbook_version, touched.rule_id,
+            touched.rule_version, touched.account_id, touched.scope, touched.solution_area,
+            touched.owner_role, owners.owner,
+            {severity_word("worst.severity_rank")} as severity,
+            case
+                when touched.close_reason in ('completed', 'cancelled') then touched.close_reason
+                when touched.closed_on is not null then 'closed'
+                when progress.started_on is not null then 'in_progress'
+                else 'open'
+            end as status,
+            touched.close_reason,
+            case when touched.close_reason = 'cancelled' then progress.cancel_reason end
+                as cancel_reason,
+            case when touched.close_reason = 'completed' then progress.outcome end as outcome,
+            interventions.name as intervention,
+            coalesce(told.escalation_level, 0) as escalation_level,
+            coalesce(told.reraised_count, 0) as reraised_count,
+            coalesce(progress.steps_done_count, 0) as steps_done_count,
+            owners.owner is null as is_unassigned,
+            touched.opened_on, touched.due_on, touched.plan_due_on, progress.started_on,
+            touched.closed_on, objectives.due_on as objective_due_on,
+            objectives.met_on as objective_met_on, objectives.status as objective_status,
+            touched.evidence
+        from touched
+        left join told on touched.action_id = told.action_id
+        left join worst on touched.action_id = worst.action_id
+        left join progress on touched.action_id = progress.action_id
+        left join objectives on touched.action_id = objectives.action_id
+        left join owner_spans as owners on touched.account_id = owners.account_id
+            and touched.owner_role = owners.role
+            and owners.from_on <= coalesce(touched.closed_on, {today})
+            and owners.to_on > coalesce(touched.closed_on, {today})
+        left join interventions on touched.playbook_id = interventions.playbook_id
+            and interventions.component
+                = json_extract_string(touched.evidence, '$.weakest_component')
+        """
+    )
+    con.execute(
+        f"delete from {ACTIONS.name} where opened_on > {today}"
+        " or action_id in (select action_id from touched)"
+    )
+    con.execute(
+        f"insert into {ACTIONS.name} ({ACTIONS.column_names})"
+        f" select {ACTIONS.column_names} from final_actions order by opened_on, action_id"
+    )
+
+
+def _write_rejects(con: duckdb.DuckDBPyConnection, start: str, today: str) -> None:
+    """Feedback that contradicts the actions it names; kept, told, and otherwise without effect."""
+    con.execute(f"delete from {FEEDBACK_REJECTS.name} where occurred_on >= {start}")
+    con.execute(
+        f"""
+        insert into {FEEDBACK_REJECTS.name} ({FEEDBACK_REJECTS.column_names})
+        with judged as (
+            select feedback.action_id, feedback.event, feedback.step_id, feedback.occurred_on,
+                case
+                    when actions.action_id is null then 'no such action'
+                    when feedback.occurred_on < actions.opened_on
+                        then 'before the action opened on ' || actions.opened_on
+                    when feedback.occurred_on > actions.closed_on
+                        and actions.close_reason <> 'restated'
+                        then 'after the action closed on ' || actions.closed_on
+                    when feedback.event = 'step_done' and steps.step_id is null
+                        then 'the playbook has no such step'
+                end as message
+            from feedback
+            left join {ACTIONS.name} as actions on feedback.action_id = actions.action_id
+            left join playbook_steps as steps on actions.playbook_id = steps.playbook_id
+                and feedback.step_id = steps.step_id
+            where feedback.occurred_on between {start} and {today}
+        )
+        select distinct action_id, event, step_id, occurred_on, message from judged
+        where message is not null
+        order by all
+        """
+    )
+
+
+def _write_signals(con: duckdb.DuckDBPyConnection, start: str) -> None:
+    """The signals playbooks make: started, completed, an escalation to governance."""
+    con.execute(
+        f"""
+        insert into {SIGNALS.name} ({SIGNALS.column_names})
+        with facts as (
+            select case events.event when 'started' then 'SIG_PB_001'
+                    when 'completed' then 'SIG_PB_002' else 'SIG_GOV_001' end as signal,
+                case events.event when 'started' then 'playbook_started'
+                    when 'completed' then 'playbook_completed' else 'action_escalated' end as cause,
+                touched.account_id, touched.scope, touched.solution_area, events.occurred_on,
+                touched.action_id, touched.playbook_id
+            from events
+            inner join touched on events.action_id = touched.action_id
+            where events.occurred_on >= {start} and (
+                events.event in ('started', 'completed')
+                or (
+                    events.event = 'escalated'
+                    and json_extract_string(events.detail, '$.to_role') = 'governance'
+                )
+            )
+        )
+        select distinct 'sig_' || left(md5(concat_ws('|', signal, action_id, occurred_on)), 24),
+            signal, cause, account_id, scope, solution_area, occurred_on,
+            cast(to_json(struct_pack(action_id := action_id, playbook_id := playbook_id))
+                as varchar)
+        from facts
+        order by all
+        """
+    )
+
+
+def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
+    """Cut raw verdicts where work opens and closes, and say of every piece what became of it."""
+    con.execute(
+        f"delete from {RULE_STATES.name} where valid_from_on >= {start}"
+        f" or valid_to_on is null or valid_to_on >= {start}"
+    )
+    con.execute(
+        f"""
+        create or replace temp table verdicts as
+        select row_number() over (
+                order by spans.condition_id, spans.account_id, spans.scope, spans.from_on
+            ) as span_id, params.rule_id, params.playbook_id, params.after_playbook,
+            spans.account_id, spans.scope, spans.solution_area, spans.from_on,
+            coalesce(spans.to_on, {_FAR}) as to_on, spans.verdict, spans.missing, spans.evidence
+        from {CONDITION_SPANS.name} as spans
+        inner join rule_params as params on spans.condition_id = params.rule_id
+        where spans.to_on is null or spans.to_on >= {start}
+        """
+    )
+    con.execute(
+        f"""
+        create or replace temp table work_of_group as
+        select actions.action_id, actions.playbook_id, actions.account_id, actions.scope,
+            actions.rule_id, actions.opened_on, coalesce(actions.closed_on, {_FAR}) as closed_on,
+            actions.close_reason,
+            actions.closed_on + greatest(coalesce(params.cooldown_days, 0), 1) as cool_on
+        from {ACTIONS.name} as actions
+        left join rule_params as params on actions.rule_id = params.rule_id
+        where actions.close_reason is distinct from 'restated'
+            and (actions.playbook_id, actions.account_id, actions.scope) in (
+                select (playbook_id, account_id, scope) from verdicts where verdict = 'matched'
+            )
+        """
+    )
+    con.execute(
+        f"""
+        insert into {RULE_STATES.name} ({RULE_STATES.column_names})
+        with matched as (
+            select * from verdicts where verdict = 'matched'
+        ),
+        points as (
+            select span_id, from_on as point_on from matched
+            union
+            select matched.span_id, unnest([work.opened_on, work.closed_on, work.cool_on])
+            from matched
+            inner join work_of_group as work on matched.playbook_id = work.playbook_id
+                and matched.account_id = work.account_id and matched.scope = work.scope
+            union
+            select matched.span_id, unnest([free.from_on, free.to_on])
+            from matched
+            inner join chained_matches as free on matched.rule_id = free.rule_id
+                and matched.account_id = free.account_id and matched.scope = free.scope
+                and matched.from_on = free.match_from_on
+        ),
+        pieces as (
+            select matched.*, points.point_on as piece_from_on,
+                coalesce(lead(points.point_on) over (
+                    partition by matched.span_id order by points.point_on
+                ), matched.to_on) as piece_to_on
+            from matched
+            inner join points on matched.span_id = points.span_id
+                and points.point_on >= matched.from_on and points.point_on < matched.to_on
+        ),
+        labelled as (
+            select pieces.*, standing.action_id as standing_id, standing.rule_id as standing_rule,
+                free.rule_id is not null as is_free, latest.action_id as latest_id,
+                latest.closed_on as latest_closed_on, latest.cool_on, latest.close_reason
+            from pieces
+            left join work_of_group as standing on pieces.playbook_id = standing.playbook_id
+                and pieces.account_id = standing.account_id and pieces.scope = standing.scope
+                and standing.opened_on <= pieces.piece_from_on
+                and standing.closed_on > pieces.piece_from_on
+            left join chained_matches as free on pieces.rule_id = free.rule_id
+                and pieces.account_id = free.account_id and pieces.scope = free.scope
+                and pieces.from_on = free.match_from_on and free.from_on <= pieces.piece_from_on
+                and coalesce(free.to_on, {_FAR}) > pieces.piece_from_on
+            asof left join work_of_group as latest on pieces.playbook_id = latest.playbook_id
+                and pieces.account_id = latest.account_id and pieces.scope = latest.scope
+                and latest.closed_on <= pieces.piece_from_on
+        ),
+        reasoned as (
+            select *,
+                case when standing_rule = rule_id then 'matched' else 'suppressed' end as verdict_,
+                case
+                    when standing_rule = rule_id then standing_id
+                    when standing_id is not null
+                        then 'same work as ' || standing_id || ' opened by ' || standing_rule
+                    when not is_free and after_playbook is not null
+                        then 'waits for ' || after_playbook
+                    when not is_free then 'superseded'
+                    when piece_from_on < cool_on
+                        then 'cooldown until ' || cool_on || ' after ' || latest_id
+                    when latest_id is not null
+                        then 'handled by ' || latest_id || ' (' || close_reason || ')'
+                    else 'not opened'
+                end as reason
+            from labelled
+        ),
+        marked as (
+            select *, coalesce(
+                verdict_ <> lag(verdict_) over of_span or reason <> lag(reason) over of_span, true
+            ) as is_first
+            from reasoned
+            window of_span as (partition by span_id order by piece_from_on)
+        ),
+        numbered as (
+            select *, count_if(is_first) over (
+                partition by span_id order by piece_from_on
+                rows between unbounded preceding and current row
+            ) as run
+            from marked
+        ),
+        merged as (
+            select rule_id, playbook_id, account_id, scope, min(solution_area) as solution_area,
+                min(piece_from_on) as valid_from_on, max(piece_to_on) as valid_to_on,
+                min(verdict_) as verdict, min(reason) as reason, min(evidence) as evidence
+            from numbered
+            group by span_id, run, rule_id, playbook_id, account_id, scope
+            union all
+            select rule_id, playbook_id, account_id, scope, solution_area, from_on, to_on,
+                verdict, 'missing: ' || missing, evidence
+            from verdicts
+            where verdict = 'unknown'
+        )
+        select rule_id, playbook_id, account_id, scope, solution_area, valid_from_on,
+            nullif(valid_to_on, {_FAR}), verdict, reason, evidence
+        from merged
+        where valid_to_on >= {start}
+        order by valid_from_on, rule_id, account_id, scope
+        """
+    )
+
+
+def _counts(con: duckdb.DuckDBPyConnection, start: str, today: str) -> dict[str, int]:
+    rows = con.execute(
+        f"""
+        select count_if(event = 'opened'), count_if(event in ('completed', 'cancelled', 'closed')),
+            count_if(event = 'escalated')
+        from events where occurred_on between {start} and {today}
+        """
+    ).fetchall()
+    opened, closed, escalated = rows[0]
+    return {"opened": int(opened), "closed": int(closed), "escalated": int(escalated)}

@@ -123,12 +123,17 @@ joined as (
         cadence.last_held_on,
         cadence.executive_review_expected_count,
         cadence.executive_review_held_with_executive_count,
-        usage.active_users_28d,
-        usage.active_days_28d,
-        usage.features_used_28d,
+        -- Before the first extract, an account that was never seen may only not have been told of.
+        {%- for column in ('active_users_28d', 'active_days_28d', 'features_used_28d') %}
+        case
+            when
+                usage.first_used_on is null
+                and account_days.as_of_date >= sources.feature_usage_from_on then 0
+            else usage.{{ column }}
+        end as {{ column }},
+        {%- endfor %}
         usage.usage_count_28d,
         usage.usage_count_prev_28d,
-        usage.first_used_on,
         stage_gaps.stage_gap_sum,
         stage_gaps.area_count,
         engagement.executive_call_count,

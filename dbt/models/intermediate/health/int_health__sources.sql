@@ -1,4 +1,4 @@
--- Grain: one row; the last day that each source table covers, null when it never gave a row.
+-- Grain: one row; first and last extract of each source table, null when it never gave a row.
 -- Without it a count of nothing could not be told from no count.
 {%- set tables = ['touchpoints', 'outreach', 'tickets', 'feature_usage', 'invoices'] %}
 with
@@ -11,6 +11,7 @@ files as (
 covered as (
     select
         table_name,
+        min(extracted_on) as covered_from_on,
         max(extracted_on) as covered_until_on
     from files
     group by table_name
@@ -20,6 +21,7 @@ covered as (
 final as (
     select
         {%- for table in tables %}
+        max(case when table_name = '{{ table }}' then covered_from_on end) as {{ table }}_from_on,
         max(case when table_name = '{{ table }}' then covered_until_on end)
             as {{ table }}_until_on{{ ',' if not loop.last }}
         {%- endfor %}

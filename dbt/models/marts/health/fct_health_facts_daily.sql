@@ -205,6 +205,14 @@ covered as (
         *,
         -- Ten decimals keep edges exact: a sum that is 80 must not read 79.99999999999999.
         round(coalesce(covered_weight / nullif(base_weight, 0.0), 0.0), 10) as coverage_ratio,
+        cast(
+            {%- for component in components %}
+            {{ component }}_counted_weight
+            * coalesce({{ component }}_weighted_sum / nullif({{ component }}_scored_weight, 0.0), 0.0)
+            {{- ' +' if not loop.last }}
+            {%- else %} 0.0
+            {%- endfor %} as double
+        ) / nullif(counted_weight, 0.0) as free_score,
         {%- if forcing %}
         least(
             counted_sum / nullif(counted_weight, 0.0)
@@ -236,6 +244,12 @@ final as (
                     then round(least(100.0, greatest(0.0, any_score)), 10)
             end as double
         ) as computed_score,
+        cast(
+            case
+                when coverage_ratio >= coverage_floor
+                    then round(least(100.0, greatest(0.0, free_score)), 10)
+            end as double
+        ) as uncapped_score,
         cast(coverage_ratio as double) as coverage_ratio,
         {%- for component in components %}
         cast({{ component }}_score as double) as {{ component }}_score,

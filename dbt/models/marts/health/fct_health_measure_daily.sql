@@ -83,6 +83,23 @@ final as (
             as double
         ) as contribution
     from weighed
+    {%- if measures | selectattr('forces_component') | list
+        or measures | selectattr('forces_account') | list %}
+    union all
+    -- What a forcing measure takes off is a row of its own, so that contributions add up.
+    select
+        account_id,
+        as_of_date,
+        'score_cap' as measure,
+        cast(null as varchar) as component,
+        'scored' as status,
+        cast(null as double) as value,
+        cast(null as double) as measure_score,
+        0.0 as effective_weight,
+        computed_score - uncapped_score as contribution
+    from facts
+    where computed_score <> uncapped_score
+    {%- endif %}
 )
 
 select * from final

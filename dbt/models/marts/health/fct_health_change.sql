@@ -1,0 +1,19 @@
+-- Grain: account_id, as_of_date, compared_to_date, cause_kind, cause; what moved the published
+-- score against some days before. Causes that moved nothing have no row.
+-- depends_on: {{ ref('int_health__policy_wide') }}
+{{ config(materialized='view') }}
+{%- set pairs %}
+    select
+        health.account_id,
+        health.as_of_date,
+        health.as_of_date - lags.compared_days as compared_to_date
+    from health
+    cross join {{ ref('health_change_lags') }} as lags
+{%- endset %}
+with
+
+{{ health_change_ctes(
+    ref('fct_health_facts_daily'), ref('fct_account_health_daily'), ref('dim_health_policy'), pairs
+) }}
+
+select * from ledger

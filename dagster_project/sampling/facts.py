@@ -177,8 +177,8 @@ def _contacts(life: Life, rng: Random, last: int, into: Rows) -> list[str]:
         gone = departed if departed is not None and departed <= last else None
         rows.append((keys[-1], life.account_id, name, mail, role, created, gone))
 
-    # A weak team brings its champion late, some never.
-    begin = life.start if life.team > 0.55 else life.start + int(rng.random() * 500)
+    # A weak team brings its champion late, or never.
+    begin = life.start if life.team > 0.55 else life.start + int(rng.random() * 900)
     for left, successor in life.champion_gaps:
         if begin < left:
             add("champion", begin, left)
@@ -189,10 +189,10 @@ def _contacts(life: Life, rng: Random, last: int, into: Rows) -> list[str]:
         if begin <= last:
             add("champion", begin, None)
     for role, chance in (
-        ("executive_sponsor", 0.45 + 0.5 * life.team),
-        ("business_sponsor", 0.9),
-        ("technical_champion", 0.85),
-        ("economic_buyer", 0.75),
+        ("executive_sponsor", 0.20 + 0.75 * life.team),
+        ("business_sponsor", 0.45 + 0.5 * life.team),
+        ("technical_champion", 0.40 + 0.55 * life.team),
+        ("economic_buyer", 0.25 + 0.6 * life.team),
     ):
         if rng.random() < chance:
             leaves = life.start + int(rng.expovariate(1 / 1800))
@@ -530,7 +530,7 @@ def _weeks(life: Life, area: Area, last: int, into: Rows) -> None:
         pace = (0.55 + 0.55 * engagement) * (0.8 if life.is_declining[place] else 1.0)
         rows.append(
             (life.number, life.account_id, area.name, monday, first, final, since, users,
-             int(base * pace), min(8, 2 + int(1.6 * maturity)), 3 + int(3 * engagement * pace),
+             int(base * pace), min(8, 1 + int(2.1 * maturity)), 3 + int(3 * engagement * pace),
              int(maturity * 1000))
         )  # fmt: skip
 
@@ -543,8 +543,8 @@ def _invoices(life: Life, rng: Random, last: int, into: Rows) -> None:
         due = issued + 30
         price = life.price[life.week_of(due)]
         strain = life.strain[life.week_of(due)]
-        if rng.random() < 0.02 + 0.45 * price + 1.1 * max(strain - 0.28, 0.0):
-            paid = due + 8 + int(rng.random() * 70)
+        if rng.random() < 0.02 + 0.45 * price + 1.6 * max(strain - 0.28, 0.0):
+            paid = due + 10 + int(rng.random() * 90)
         else:
             paid = due - 12 + int(rng.random() * 14)
         number += 1
@@ -619,7 +619,7 @@ def _tickets(life: Life, rng: Random, last: int, into: Rows) -> None:
             escalated = reopened = None
             if severity in ("critical", "high") and rng.random() < 0.04 + 0.40 * pain:
                 escalated = opened + int((resolved - opened) * (0.3 + 0.3 * rng.random()))
-                resolved += int(rng.random() * 14 * 86_400 * pain)
+                resolved += int(rng.random() * 24 * 86_400 * pain)
             if rng.random() < 0.03 + 0.12 * pain:
                 reopened = resolved
                 resolved += int(hours * 3600 * (0.3 + 0.5 * rng.random())) + 3_600

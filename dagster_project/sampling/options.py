@@ -21,7 +21,7 @@ class SampleOptions:
 
     accounts: int = 60
     days: int = 270
-    seed: int = 7
+    seed: int = 17
     until: date = DEFAULT_UNTIL
     dirt: bool = False
     file_format: FileFormat = "csv"

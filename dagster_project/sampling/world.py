@@ -133,8 +133,9 @@ def _be_born(number: int, rng: Random, first_day: int, until: int) -> Life:
         start = first_day - 1 - int(rng.random() * HISTORY_DAYS)
     else:
         start = first_day + int(rng.random() * max(until - first_day - 2, 1))
-    # Good customers tend to be good at everything, but not always.
-    luck = rng.gauss(0.0, 1.0)
+    # Good customers tend to be good at everything, but not always; and there are three kinds.
+    kind = rng.random()
+    luck = rng.gauss(0.7 if kind < 0.51 else -0.3 if kind < 0.78 else -2.2, 0.4)
     life = Life(
         number=number,
         account_id=f"acc-{number:05d}",
@@ -166,7 +167,7 @@ class _Years:
         self.term_days = 2 * _YEAR if life.tier == "strategic" and rng.random() < 0.3 else _YEAR
         self.renewal = life.start + self.term_days
         self.next_term = 1
-        self.potential = 0.15 + 0.80 * life.fit
+        self.potential = 0.07 + 0.89 * life.fit
         self.adoption = 0.03
         self.engagement = life.team
         self.pain = 0.05
@@ -291,7 +292,7 @@ class _Years:
         age = day - life.start
         if self.gap_until is not None and day >= self.gap_until:
             self.gap_until = None
-        if self.gap_until is None and age > 60 and rng.random() < 0.0075:
+        if self.gap_until is None and age > 60 and rng.random() < 0.004 + 0.013 * (1.0 - life.team):
             weeks = 2 + int(rng.expovariate(1.0) * 16.0 * (1.25 - life.team))
             arrives = day + 7 * weeks
             life.champion_gaps.append((day + 2, arrives if arrives <= self.until else None))

@@ -87,9 +87,9 @@ def _find_owners(con: duckdb.DuckDBPyConnection, today: str) -> None:
         ),
         changed as (
             select * from dated
+            window versions as (partition by account_id, role order by from_on)
             qualify row_number() over versions = 1
                 or owner is distinct from lag(owner) over versions
-            window versions as (partition by account_id, role order by from_on)
         )
         select account_id, role, owner, from_on,
             coalesce(lead(from_on) over (partition by account_id, role order by from_on), {_FAR})

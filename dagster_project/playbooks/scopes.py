@@ -634,10 +634,11 @@ past as (
         and day.as_of_date < least(past_slots.past_on, coalesce(later_calls.held_on, {_FAR}))
 )
 select calls.* from (select * from coming union all select * from past) as calls
-inner join intermediate.int_core__account_days as account_day
-    on calls.account_id = account_day.account_id
-    and calls.as_of_date = account_day.as_of_date
-    and not account_day.is_paused
+-- Without a feed of calls nothing is known about them, and while paused none is planned.
+inner join marts.fct_cadence_daily as planned
+    on calls.account_id = planned.account_id and calls.call_type = planned.call_type
+    and calls.as_of_date = planned.as_of_date and planned.account_state = 'active'
+    and planned.consecutive_missed_count is not null and planned.{_RANGE}
 """
 
 _CALL_SOURCES: dict[str, Source] = {

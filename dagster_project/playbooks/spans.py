@@ -122,7 +122,7 @@ def _write_edges(
     is_any = " or ".join(f"{name} <> 0" for name in names)
     carried = ", ".join(
         f"coalesce(cast(sum(case when bits.word = {number} then"
-        " (case spans.verdict when 'matched' then 1 else 2 end) << bits.shift end)"
+        " cast(case spans.verdict when 'matched' then 1 else 2 end as bigint) << bits.shift end)"
         f" as bigint), 0) as {name}"
         for number, name in enumerate(names)
     )

@@ -18,8 +18,16 @@
    interval adds its numbers on every day it covers: a trailing window of n days is the interval of
    n days from the day of the event. Only its two edges are stored, and a running sum fills the
    days between, so that two years cost little more than a day.
+   `survival_metric` is the table's metric that is no count, if any.
    Needs `days`, `definitions`, `dimensions`, `metric_presence`. Ends with the CTE `counts`. #}
-{% macro metric_count_ctes(intervals='intervals') -%}
+{% macro metric_count_ctes(intervals='intervals', survival_metric=none) -%}
+counted_presence as (
+    select * from metric_presence
+    {%- if survival_metric %}
+    where metric_id <> '{{ survival_metric }}'
+    {%- endif %}
+),
+
 counted as (
     select
         {{ intervals }}.metric_id,
@@ -50,7 +58,7 @@ keys as (
         metric_id,
         dimension,
         dimension_value
-    from metric_presence
+    from counted_presence
 ),
 
 edges as (
@@ -133,14 +141,14 @@ counts as (
         cast(running.at_risk_count as bigint) as at_risk_count,
         cast(running.excluded_count as bigint) as excluded_count
     from running
-    left join metric_presence
+    left join counted_presence
         on
-            running.metric_id = metric_presence.metric_id
-            and running.as_of_date = metric_presence.as_of_date
-            and running.dimension = metric_presence.dimension
-            and running.dimension_value = metric_presence.dimension_value
+            running.metric_id = counted_presence.metric_id
+            and running.as_of_date = counted_presence.as_of_date
+            and running.dimension = counted_presence.dimension
+            and running.dimension_value = counted_presence.dimension_value
     where
-        metric_presence.metric_id is not null
+        counted_presence.metric_id is not null
         or running.denominator <> 0
         or running.at_risk_count <> 0
         or running.excluded_count <> 0

@@ -1,0 +1,260 @@
+"""The backtest and the suggested weights as plain text for a terminal; no numbers are made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from dagster_project.proof.backtest import ALL, HEALTH, BacktestResult, SummaryRow
+from dagster_project.proof.cohorts import CHURN, EITHER
+
+if TYPE_CHECKING:
+    from dagster_project.proof.suggest import Suggestion
+
+_NAMES = {
+    HEALTH: "health score",
+    "everyone_green": "everyone green",
+    "days_to_renewal_only": "days to renewal only",
+    "usage_only": "usage only",
+    "churn_or_contraction": "churn or contraction",
+}
+
+
+def render_backtest(result: BacktestResult) -> str:
+    """The whole result on one page: what was asked, what was found, what could not be said."""
+    step = "month ends" if result.step == "month" else f"every {result.step} day(s)"
+    confidence = f"{result.options.confidence_ratio:.0%}"
+    lines = [
+        f"Backtest of the health score, {result.from_date} to {result.as_of_date} ({step})",
+        "Score as known on a day, against what followed it; only windows that are over.",
+        "AUC: chance of ranking a lost account below a kept one, 0.5 = no information;",
+        f"{confidence} interval by DeLong, clustered by account, since accounts repeat day by day.",
+    ]
+    for outcome in (EITHER, CHURN):
+        for horizon in result.options.horizons_days:
+            lines += ["", f"{_name(outcome).capitalize()} within {horizon} days"]
+            rows = [
+                row
+                for row in result.summary
+                if row.outcome == outcome and row.horizon_days == horizon
+            ]
+            lines += _population(rows)
+            lines += _table(
+                ("ranked by", "AUC", "interval", "score's gain", "interval", "lift"),
+                [
+                    (
+                        _name(row.predictor),
+                        _number(row.auc),
+                        _range(row.auc_low, row.auc_high),
+                        _signed(row.score_gain),
+                        _range(row.score_gain_low, row.score_gain_high, "{:+.3f}"),
+                        _number(row.top_lift, "{:.2f}"),
+                    )
+                    for row in rows
+                    if row.dimension == ALL
+                ],
+            )
+            lines += _notes(row for row in rows if row.dimension == ALL)
+            lines += _zones(result, outcome, horizon)
+            lines += _slices(rows)
+    lines += _calibration(result)
+    lines += _lead_time(result)
+    return "\n".join(lines) + "\n"
+
+
+def _population(rows: Sequence[SummaryRow]) -> list[str]:
+    score = next(row for row in rows if row.predictor == HEALTH and row.dimension == ALL)
+    if score.first_cohort_on is None:
+        return []
+    return [
+        f"  scores of {score.cohort_count} days, {score.first_cohort_on} to "
+        f"{score.last_cohort_on}: {score.account_day_count} account-days of "
+        f"{score.account_count} accounts; {score.event_count} followed by a loss, "
+        f"{score.event_account_count} accounts lost ({_percent(score.event_ratio)})",
+        f"  scored {_percent(score.scored_ratio)} of the account-days, mean coverage "
+        f"{_percent(score.mean_coverage_ratio)}",
+    ]
+
+
+def _notes(rows: Iterable[SummaryRow]) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reason:
+            by_reason.setdefault(row.reason, []).append(_name(row.predictor))
+    return [f"  no number for {', '.join(names)}: {why}" for why, names in by_reason.items()]
+
+
+def _zones(result: BacktestResult, outcome: str, horizon: int) -> list[str]:
+    rows = [
+        row
+        for row in result.zones
+        if row.dimension == ALL and row.outcome == outcome and row.horizon_days == horizon
+    ]
+    if not rows:
+        return []
+    lines = _table(
+        ("zone", "lost", "interval", "account-days", "accounts"),
+        [
+            (
+                row.health_zone,
+                _percent(row.event_ratio),
+                _range(row.event_ratio_low, row.event_ratio_high, "{:.1%}"),
+                str(row.account_day_count),
+                str(row.account_count),
+            )
+            for row in rows
+        ],
+    )
+    judged = rows[0].is_monotone
+    if judged:
+        return [*lines, "  monotone: no worse zone loses less than a better one"]
+    reasons = sorted({row.reason for row in rows if row.event_ratio is not None and row.reason})
+    if judged is None:
+        return [*lines, "  order of the zones not judged: too few accounts in all but one"]
+    return [*lines, f"  NOT monotone: {'; '.join(reasons)}"]
+
+
+def _slices(rows: Sequence[SummaryRow]) -> list[str]:
+    sliced = [row for row in rows if row.dimension != ALL]
+    shown = [row for row in sliced if row.auc is not None]
+    lines = (
+        _table(
+            ("score among", "AUC", "interval", "lift", "accounts", "lost"),
+            [
+                (
+                    f"{row.dimension} {row.dimension_value}",
+                    _number(row.auc),
+                    _range(row.auc_low, row.auc_high),
+                    _number(row.top_lift, "{:.2f}"),
+                    str(row.account_count),
+                    str(row.event_account_count),
+                )
+                for row in shown
+            ],
+        )
+        if shown
+        else []
+    )
+    silent = [f"{row.dimension} {row.dimension_value}" for row in sliced if row.auc is None]
+    if silent:
+        lines.append(f"  too few to say: {', '.join(silent)}")
+    return lines
+
+
+def _calibration(result: BacktestResult) -> list[str]:
+    horizon = result.options.suggest_horizon_days
+    if horizon not in result.options.horizons_days:
+        horizon = result.options.horizons_days[-1]
+    rows = [
+        row for row in result.calibration if row.outcome == EITHER and row.horizon_days == horizon
+    ]
+    lines = ["", f"What a score meant: {_name(EITHER)} within {horizon} days, by score band"]
+    if not rows:
+        return [*lines, "  no account-day has a score and a known outcome"]
+    return lines + _table(
+        ("scores", "lost", "interval", "earlier half", "later half", "accounts"),
+        [
+            (
+                f"{row.score_from:.1f} to {row.score_to:.1f}",
+                _percent(row.event_ratio),
+                _range(row.event_ratio_low, row.event_ratio_high, "{:.1%}"),
+                _percent(row.earlier_event_ratio),
+                _percent(row.later_event_ratio),
+                str(row.account_count),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _lead_time(result: BacktestResult) -> list[str]:
+    row = next(row for row in result.lead_time if row.dimension == ALL)
+    lines = [
+        "",
+        "Warning before churn",
+        f"  {row.churned_count} accounts churned: {row.warned_count} were not green before "
+        f"({row.censored_count} of them from the first day on: censored), "
+        f"{row.unwarned_count} were always green, {row.unseen_count} never had a score",
+    ]
+    if row.first_warning_days_median is None:
+        lines.append(f"  no median: {row.reason}")
+    else:
+        lines.append(
+            f"  median {row.first_warning_days_median:.0f} days from the first non-green day to "
+            "churn, among the warned"
+        )
+    if row.last_warning_days_median is not None:
+        lines.append(
+            f"  median {row.last_warning_days_median:.0f} days from the start of the last "
+            f"non-green spell, among the {row.warned_at_end_count} not green at the end"
+        )
+    lines.append(
+        f"  of {row.kept_count} scored accounts that stayed, {row.kept_warned_count} were not "
+        "green at some time"
+    )
+    return lines
+
+
+def render_suggestion(suggestion: Suggestion) -> str:
+    """The suggested weights beside today's, the gain and its interval, and where the files are."""
+    lines = [
+        f"Suggested {suggestion.level} weights, learned from {_name(suggestion.outcome)} within "
+        f"{suggestion.horizon_days} days",
+        f"  fitted on scores of {suggestion.train_from} to {suggestion.train_until}: "
+        f"{suggestion.train_account_days} account-days, "
+        f"{suggestion.train_event_accounts} accounts lost",
+        f"  validated on {suggestion.validation_from} to {suggestion.validation_until}: "
+        f"{suggestion.validation_account_days} account-days, "
+        f"{suggestion.validation_event_accounts} accounts lost",
+        *_table(
+            ("weight", "today", "suggested"),
+            [(name, f"{today:.1f}", f"{new:.1f}") for name, today, new in suggestion.weights],
+        ),
+        "",
+        f"  AUC on the later days: today {suggestion.auc_today:.3f}, suggested "
+        f"{suggestion.auc_suggested:.3f}",
+        f"  gain {suggestion.gain:+.3f}, {suggestion.confidence_ratio:.0%} interval "
+        + (
+            _range(suggestion.gain_low, suggestion.gain_high, "{:+.3f}")
+            or "not known (no spread between the two)"
+        ),
+        f"  {suggestion.verdict}",
+        *(f"  {note}" for note in suggestion.notes),
+        "  written for review, nothing is in force:",
+        *(f"    {path}" for path in suggestion.files),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _name(text: str) -> str:
+    return _NAMES.get(text, text)
+
+
+def _number(value: float | None, form: str = "{:.3f}") -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _range(low: float | None, high: float | None, form: str = "{:.3f}") -> str:
+    if low is None or high is None:
+        return ""
+    return f"{form.format(low)} to {form.format(high)}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[at]) for line in [head, *rows]) for at in range(len(head))]
+    return [
+        "  "
+        + "  ".join(
+            text.ljust(width) if at == 0 else text.rjust(width)
+            for at, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in [head, *rows]
+    ]

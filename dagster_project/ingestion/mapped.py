@@ -34,7 +34,7 @@ from dagster_project.ingestion.reading import (
     RawBatch,
     read_batches,
 )
-from dagster_project.ingestion.sql import scalar
+from dagster_project.ingestion.sql import insert_frame, scalar
 
 SLICE_ROWS = 1_000_000
 _TYPES: dict[str, pl.DataType] = {
@@ -294,9 +294,7 @@ class _MappedRead:
                 flag = f"unreadable_{name}_row"
                 self._flags[flag] = self._flags.get(flag, 0) + bad
                 self._messages[flag] = f"rows of {spec.path} that could not be read were left out"
-            self.con.register("_vendor_batch", typed)
-            self.con.execute(f"insert into {self._names[name]} by name from _vendor_batch")
-            self.con.unregister("_vendor_batch")
+            insert_frame(self.con, self._names[name], typed)
 
     def _typed(
         self, spec: VendorFile, cells: pl.DataFrame, rejects: list[pl.DataFrame]

@@ -21,8 +21,8 @@ import polars as pl
 
 LINE = "_line"
 SEPARATORS = (",", ";", "\t", "|")
-CHUNK_BYTES = 64 * 1024 * 1024
-PARQUET_ROWS = 1_000_000
+CHUNK_BYTES = 16 * 1024 * 1024
+PARQUET_ROWS = 250_000
 # A quoted cell longer than this many lines is a stray quote, not a cell.
 MAX_CELL_LINES = 1_000
 
@@ -438,37 +438,31 @@ def _parse_json(
     con: duckdb.DuckDBPyConnection, lines: pl.DataFrame, wanted: Collection[str]
 ) -> tuple[pl.DataFrame, tuple[str, ...], pl.DataFrame]:
     """Objects to cells of text, by the engine's own JSON reader."""
-    con.register("_json_lines", lines)
-    try:
-        judged = con.sql(
-            f"select {LINE}, text, json_valid(text) and "
-            "coalesce(json_type(case when json_valid(text) then text end) = 'OBJECT', false) as ok "
-            "from _json_lines"
-        ).pl()
-        broken = judged.filter(~pl.col("ok")).sort(LINE)
-        con.unregister("_json_lines")
-        con.register("_json_lines", judged.filter("ok"))
-        keys = [
-            row[0]
-            for row in con.execute(
-                "select distinct unnest(json_keys(text)) as key from _json_lines order by key"
-            ).fetchall()
-        ]
-        plain = _plain_names(keys)
-        pairs = [(key, name) for key, name in zip(keys, plain, strict=True) if name in wanted]
-        paths = [_json_pointer(key) for key, _ in pairs]
+    # Frames are found by their Python names; see `insert_frame` for why they are not registered.
+    judged = con.sql(
+        f"select {LINE}, text, json_valid(text) and "
+        "coalesce(json_type(case when json_valid(text) then text end) = 'OBJECT', false) as ok "
+        "from lines"
+    ).pl()
+    broken = judged.filter(~pl.col("ok")).sort(LINE)
+    objects = judged.filter("ok").select(LINE, "text")
+    keys = [
+        row[0]
+        for row in con.execute(
+            "select distinct unnest(json_keys(text)) as key from objects order by key"
+        ).fetchall()
+    ]
+    plain = _plain_names(keys)
+    pairs = [(key, name) for key, name in zip(keys, plain, strict=True) if name in wanted]
+    frame = objects.select(LINE).sort(LINE)
+    if pairs:
         cells = ", ".join(f"_cells[{index + 1}]" for index in range(len(pairs)))
-        if pairs:
-            frame = con.sql(
-                f"select {LINE}, {cells} from (select {LINE}, "
-                f"json_extract_string(text, $paths) as _cells from _json_lines) order by {LINE}",
-                params={"paths": paths},
-            ).pl()
-            frame.columns = [LINE, *(name for _, name in pairs)]
-        else:
-            frame = judged.filter("ok").select(LINE).sort(LINE)
-    finally:
-        con.unregister("_json_lines")
+        frame = con.sql(
+            f"select {LINE}, {cells} from (select {LINE}, "
+            f"json_extract_string(text, $paths) as _cells from objects) order by {LINE}",
+            params={"paths": [_json_pointer(key) for key, _ in pairs]},
+        ).pl()
+        frame.columns = [LINE, *(name for _, name in pairs)]
     rejects = _rejects(
         "bad_json",
         broken[LINE].to_list(),

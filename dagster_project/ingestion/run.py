@@ -33,11 +33,11 @@ from dagster_project.ingestion.mapped import discover_mapped
 from dagster_project.ingestion.mapping import SourceMapping
 from dagster_project.ingestion.reading import LINE, FileRefused, RawBatch
 from dagster_project.ingestion.result import IngestResult, TableSummary
-from dagster_project.ingestion.sql import scalar
-from dagster_project.ingestion.validation import FILE, MAX_VALUE_LENGTH, REJECTS, Validator
+from dagster_project.ingestion.sql import insert_frame, scalar
+from dagster_project.ingestion.validation import FILE, MAX_VALUE_LENGTH, Validator
 
 # Rows are judged and stored in pieces of about this size.
-BATCH_ROWS = 1_000_000
+BATCH_ROWS = 250_000
 # The change log is derived in passes of about this many incoming rows.
 PASS_ROWS = 3_000_000
 # "Many" rows: below it, a table that shrinks or empties is an ordinary day.
@@ -227,9 +227,10 @@ class _TableIngest:
     # -- the transaction --------------------------------------------------------------------------
 
     def _ingest(self, files: list[_File], extracts: Sequence[Extract]) -> None:
-        self.con.register("_new_rows", pl.DataFrame(schema=REJECTS))
-        self.con.execute("create or replace temp table _rejects as from _new_rows limit 0")
-        self.con.unregister("_new_rows")
+        self.con.execute(
+            f"create or replace temp table _rejects ({FILE} bigint, {LINE} bigint, rule varchar, "
+            '"column" varchar, value varchar, message varchar)'
+        )
         if self.contract.kind is Kind.SNAPSHOT:
             self._refuse_incomplete(files, extracts)
             self._ingest_snapshot(files)
@@ -416,9 +417,7 @@ class _TableIngest:
             rows = rows.sort(self.contract.stored_order, maintain_order=True)
         if self.contract.kind is Kind.EVENT:
             self._widen_span(rows[self.contract.date_columns[0]])
-        self.con.register("_new_rows", rows.drop(FILE))
-        self.con.execute(f"insert into {self._target} by name from _new_rows")
-        self.con.unregister("_new_rows")
+        insert_frame(self.con, self._target, rows.drop(FILE))
 
     def _widen_span(self, days: pl.Series) -> None:
         first, last = days.min(), days.max()
@@ -429,9 +428,7 @@ class _TableIngest:
 
     def _add_rejects(self, rejects: pl.DataFrame) -> None:
         shown = pl.col("value").str.slice(0, MAX_VALUE_LENGTH)
-        self.con.register("_new_rows", rejects.with_columns(shown))
-        self.con.execute("insert into _rejects by name from _new_rows")
-        self.con.unregister("_new_rows")
+        insert_frame(self.con, "_rejects", rejects.with_columns(shown))
 
     def _drop_staged(self, files: list[_File]) -> None:
         """Take the rows of refused files out again."""

@@ -8,7 +8,8 @@
 -- depends_on: {{ ref('stages') }}
 {%- set renewal_window = health_definition('renewal_window_days') %}
 {%- set stage_grace = health_definition('stage_grace_days') %}
-{%- set gauges = health_measures() | selectattr('source', 'equalto', 'gauge') | list %}
+{%- set measures = health_measures() %}
+{%- set gauges = measures | selectattr('source', 'equalto', 'gauge') | list %}
 with
 
 account_days as (
@@ -222,7 +223,7 @@ joined as (
     {%- endfor %}
 ),
 
-final as (
+measured as (
     select
         account_id,
         as_of_date,
@@ -445,6 +446,23 @@ final as (
         true as {{ gauge.measure }}_is_applicable
         {%- endfor %}
     from joined
+),
+
+-- Only what the policy set asks for; a measure it names that is not computed above fails here.
+final as (
+    select
+        account_id,
+        as_of_date,
+        tier,
+        segment,
+        {%- for measure in measures %}
+        {%- set name = measure.measure %}
+        cast({{ name }}_value as double) as {{ name }}_value,
+        {{ name }}_observed_on,
+        {{ name }}_is_applicable,
+        {%- endfor %}
+        tenure_days
+    from measured
 )
 
 select * from final

@@ -33,7 +33,7 @@ states as (
         policy.policy_key,
         policy.coverage_floor,
         {%- for component in components %}
-        policy.{{ component }}_weight as {{ component }}_base_weight,
+        coalesce(policy.{{ component }}_weight, 0.0) as {{ component }}_base_weight,
         {%- endfor %}
         {%- for measure in measures %}
         {%- set name = measure.measure %}

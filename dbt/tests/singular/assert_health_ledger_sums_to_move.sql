@@ -1,0 +1,51 @@
+-- The causes of a pair of days sum to the published score's move between them.
+with
+
+health as (
+    select
+        account_id,
+        as_of_date,
+        health_score
+    from {{ ref('fct_account_health_daily') }}
+    where health_score is not null
+),
+
+moves as (
+    select
+        health.account_id,
+        health.as_of_date,
+        earlier.as_of_date as compared_to_date,
+        health.health_score - earlier.health_score as move
+    from health
+    cross join {{ ref('health_change_lags') }} as lags
+    inner join health as earlier
+        on
+            health.account_id = earlier.account_id
+            and health.as_of_date - lags.compared_days = earlier.as_of_date
+    where health.as_of_date = {{ as_of_date() }}
+),
+
+ledger as (
+    select
+        account_id,
+        as_of_date,
+        compared_to_date,
+        sum(points) as points
+    from {{ ref('fct_health_change') }}
+    where as_of_date = {{ as_of_date() }}
+    group by account_id, as_of_date, compared_to_date
+)
+
+select
+    moves.account_id,
+    moves.as_of_date,
+    moves.compared_to_date,
+    moves.move,
+    ledger.points
+from moves
+left join ledger
+    on
+        moves.account_id = ledger.account_id
+        and moves.as_of_date = ledger.as_of_date
+        and moves.compared_to_date = ledger.compared_to_date
+where abs(moves.move - coalesce(ledger.points, 0)) > 1e-9

@@ -1,5 +1,5 @@
-{# The inputs every metric table shares, as CTEs: the run's `days`; the `definitions` of this table's
-   metrics; the `dimensions` each is cut by; the `policy` parameters as one row; and in
+{# The inputs every metric table shares, as CTEs: the run's `days`; the `definitions` of this
+   table's metrics; the `dimensions` each is cut by; the `policy` parameters as one row; and in
    `metric_presence` every value a metric shows on a day because it is present on that day, so that
    a denominator of 0 is seen. #}
 {% macro metric_context_ctes(table_name) -%}

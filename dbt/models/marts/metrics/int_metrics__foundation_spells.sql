@@ -66,7 +66,10 @@ final as (
         cast(null as varchar) as playbook,
         states.started_on < history.first_on as is_excluded,
         states.started_on,
-        greatest(foundations.reached_on, states.started_on) as ended_on,
+        case
+            when foundations.reached_on is not null
+                then greatest(foundations.reached_on, states.started_on)
+        end as ended_on,
         foundations.reached_on as known_on,
         states.shown_from_on,
         states.shown_until_on,

@@ -4,6 +4,7 @@ inputs, whichever sources a landing zone carries.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import duckdb
@@ -65,27 +66,38 @@ def raw_columns(contract: Contract) -> dict[str, str]:
     return columns | LINEAGE
 
 
-def _create(con: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str]) -> None:
-    drawn = ", ".join(f'"{name}" {dtype}' for name, dtype in columns.items())
-    con.execute(f"create table if not exists {table} ({drawn})")
-    present = {row[0] for row in con.execute(f"describe {table}").fetchall()}
-    for name, dtype in columns.items():
-        # A contract may gain a nullable column between releases; what was loaded reads null.
-        if name not in present:
-            con.execute(f'alter table {table} add column "{name}" {dtype}')
+def _expected(contracts: Iterable[Contract]) -> dict[str, dict[str, str]]:
+    """Every table by qualified name with its columns and their types."""
+    tables = {
+        "pipeline.files": FILES,
+        "pipeline.file_times": FILE_TIMES,
+        "pipeline.quality_flags": QUALITY_FLAGS,
+    }
+    for contract in contracts:
+        tables[contract.raw_table] = raw_columns(contract)
+        if contract.kind is Kind.EVENT:
+            tables[contract.superseded_table] = raw_columns(contract)
+        tables[contract.rejects_table] = REJECTS
+    return tables
 
 
 def ensure_raw_tables(
     con: duckdb.DuckDBPyConnection, contracts: Iterable[Contract] = CONTRACTS.values()
 ) -> None:
     """Create every raw, rejects and bookkeeping table that is not there yet; change no row."""
-    con.execute("create schema if not exists pipeline")
-    _create(con, "pipeline.files", FILES)
-    _create(con, "pipeline.file_times", FILE_TIMES)
-    _create(con, "pipeline.quality_flags", QUALITY_FLAGS)
-    for contract in contracts:
-        con.execute(f"create schema if not exists {contract.schema_name}")
-        _create(con, contract.raw_table, raw_columns(contract))
-        if contract.kind is Kind.EVENT:
-            _create(con, contract.superseded_table, raw_columns(contract))
-        _create(con, contract.rejects_table, REJECTS)
+    present: dict[str, set[str]] = defaultdict(set)
+    for table, column in con.execute(
+        "select schema_name || '.' || table_name, column_name from duckdb_columns() "
+        "where database_name = current_database()"
+    ).fetchall():
+        present[table].add(column)
+    for table, columns in _expected(contracts).items():
+        if table not in present:
+            drawn = ", ".join(f'"{name}" {dtype}' for name, dtype in columns.items())
+            con.execute(f"create schema if not exists {table.partition('.')[0]}")
+            con.execute(f"create table if not exists {table} ({drawn})")
+            continue
+        for name, dtype in columns.items():
+            # A contract may gain a nullable column between releases; what was loaded reads null.
+            if name not in present[table]:
+                con.execute(f'alter table {table} add column "{name}" {dtype}')

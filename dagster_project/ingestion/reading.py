@@ -33,6 +33,7 @@ LINE_REJECTS: dict[str, pl.DataType] = {
     "value": pl.String(),
     "message": pl.String(),
 }
+_NOT_BLANK = pl.col("text").str.contains(r"\S")
 DECODED_FLAG = "decoded_windows_1252"
 _MESSAGES = {
     DECODED_FLAG: "lines that were not UTF-8 were read as Windows-1252; save the file as UTF-8"
@@ -178,7 +179,7 @@ class _Lines:
 
 
 def _decode(data: bytes, first_line: int, separator: bytes) -> _Lines:
-    """Whole lines as text; blank ones and ones that cannot be text are taken out."""
+    """Whole lines as text; lines that cannot be text are rejected and come as blank ones."""
     decoded_count = 0
     lines: list[int] = []
     messages: list[str] = []
@@ -209,9 +210,8 @@ def _decode(data: bytes, first_line: int, separator: bytes) -> _Lines:
         with_nul = frame.filter(has_nul)[LINE].to_list()
         lines += with_nul
         messages += ["the line holds a NUL byte; write the file anew as text"] * len(with_nul)
-        frame = frame.filter(~has_nul)
+        frame = frame.with_columns(text=pl.when(~has_nul).then("text").otherwise(pl.lit("")))
     rejects = _rejects("bad_encoding", lines, messages, [""] * len(lines))
-    frame = frame.filter(pl.col("text").str.contains(r"\S"))
     return _Lines(frame, rejects, {DECODED_FLAG: decoded_count} if decoded_count else {})
 
 
@@ -233,6 +233,7 @@ def _read_csv(path: Path, wanted: Collection[str]) -> Iterator[RawBatch]:
         lines = _decode(data, line_number, separator.encode())
         line_number += data.count(b"\n") + 1
         records, stray, tail = _join_records(lines.frame, separator, is_last)
+        records = records.filter(_NOT_BLANK)
         if tail is not None:
             # A record is still open at the end of this piece: it begins the next one.
             open_line, open_text = tail
@@ -297,6 +298,7 @@ def _join_records(
         return lines, nothing, None
     is_open = re.compile(_open_pattern(separator), re.DOTALL)
     # The first lone quote after the opening must end the cell, or the opening was a stray quote.
+    stays_inside = re.compile('^(?:[^"]|"")*$')
     closes = re.compile(f'^(?:[^"]|"")*"(?:{re.escape(separator)}|$)')
     texts, numbers = lines["text"], lines[LINE]
     joined: list[tuple[int, str]] = []
@@ -313,9 +315,8 @@ def _join_records(
         while end + 1 < lines.height and end - position < MAX_CELL_LINES:
             end += 1
             following = texts[end]
-            # Blank lines inside a cell were taken out as blank; their number brings them back.
-            text += "\n" * (numbers[end] - numbers[end - 1]) + following
-            if '"' not in following:
+            text += "\n" + following
+            if stays_inside.match(following):
                 continue
             if not closes.match(following):
                 break
@@ -429,7 +430,7 @@ def _read_jsonl(
         lines = _decode(data, line_number, b",")
         line_number += data.count(b"\n") + 1
         is_first = False
-        frame, columns, broken = _parse_json(con, lines.frame, wanted)
+        frame, columns, broken = _parse_json(con, lines.frame.filter(_NOT_BLANK), wanted)
         rejects = [part for part in (lines.rejects, broken) if part.height]
         yield RawBatch(frame, columns, rejects, lines.flags, _MESSAGES)
 

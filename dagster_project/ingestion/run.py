@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -166,13 +167,18 @@ class _TableIngest:
         self.con = con
         self.contract = contract
         self.fingerprints = fingerprints
-        self.validator = Validator(contract, vocabulary)
+        self._vocabulary = vocabulary
         self.min_ratio = min_ratio
         self.affected_from_on: date | None = None
         self._span: events.Span | None = None
         self._target = (
             contract.raw_table if contract.kind is Kind.EVENT else f"temp.{changelog.INCOMING}"
         )
+
+    @cached_property
+    def validator(self) -> Validator:
+        """Made only when there is something to judge."""
+        return Validator(self.contract, self._vocabulary)
 
     # -- which files ------------------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     sample = add("sample", _sample, "write seeded synthetic extracts of any size")
     sample.add_argument("--accounts", type=_count, default=60)
     sample.add_argument("--days", type=_count, default=270)
-    sample.add_argument("--seed", type=int, default=7)
+    sample.add_argument("--seed", type=int, default=17)
     sample.add_argument("--until", type=_date, default=None, metavar="DATE", help="last day")
     sample.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
     sample.add_argument("--extract-every", type=_count, default=30, metavar="DAYS")

@@ -1,7 +1,5 @@
 """What must hold of the publication, seen beside the assets: freshness and how much was scored."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import dagster as dg

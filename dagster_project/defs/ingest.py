@@ -1,7 +1,5 @@
 """Extracts in: one step reads the landing folder, fills the raw tables and picks the days."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date
 

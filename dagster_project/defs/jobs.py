@@ -1,10 +1,11 @@
 """When it runs: one daily job, one schedule with a time zone, one sensor for new extracts."""
 
-from __future__ import annotations
-
 import hashlib
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,
+)
 
 from dagster_project.defs.resources import Installation
 from dagster_project.settings import Settings
@@ -12,7 +13,7 @@ from dagster_project.settings import Settings
 DAILY_JOB = "daily"
 
 
-def daily_job() -> dg.UnresolvedAssetJobDefinition:
+def daily_job() -> UnresolvedAssetJobDefinition:
     """Everything, once, over one range of days. A backfill is the same job over a longer range."""
     return dg.define_asset_job(
         DAILY_JOB,

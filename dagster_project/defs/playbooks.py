@@ -1,7 +1,5 @@
 """Signals to actions: one step, set-based, between the marts and the metrics."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +9,7 @@ from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import load_rules, run_playbooks
 from dagster_project.progress import stage
 from dagster_project.warehouse import connect, current_window
+from dagster_project.warehouse.runs import note_counts
 
 TABLES = ("signals", "rule_states", "actions", "action_events")
 # What the rules read: signals and rule inputs are derived from these.
@@ -53,6 +52,16 @@ def playbook_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         ):
             window = current_window(con)
             result = run_playbooks(con, rules, window.from_date, window.as_of_date)
+            note_counts(
+                con,
+                "playbooks",
+                {
+                    "opened": result.opened,
+                    "closed": result.closed,
+                    "escalated": result.escalated,
+                    "restated": result.restated,
+                },
+            )
         for table in TABLES:
             yield dg.MaterializeResult(
                 asset_key=dg.AssetKey(["playbooks", table]), metadata=result.metadata(table)

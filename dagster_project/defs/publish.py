@@ -1,7 +1,5 @@
 """What leaves: the day's exports and queues, then the published warehouse, each swapped whole."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,7 +34,7 @@ def config_sha256(settings: Settings) -> str:
     return digest.hexdigest()
 
 
-def export_day(settings: Settings) -> Path:
+def export_day(settings: Settings) -> None:
     """Write the day's tables, workbook, queues and manifest; the folder appears whole or not."""
     with connect(settings.warehouse, settings, read_only=True) as con:
         as_of = current_window(con).as_of_date
@@ -45,7 +43,7 @@ def export_day(settings: Settings) -> Path:
             write_workbook(con, folder / "metrics.xlsx", as_of)
             write_queues(con, folder / "actions", as_of)
 
-        return write_exports(con, settings.exports, as_of, add_files)
+        write_exports(con, settings.exports, as_of, add_files)
 
 
 def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
@@ -87,14 +85,15 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         with connect(settings.warehouse, settings, read_only=True) as con:
             window = current_window(con)
         with installation.patience(), stage("publish"):
-            folder = export_day(settings)
             publication = publish_snapshot(
                 settings,
                 window,
                 daily_tables=daily_tables(manifest),
                 dictionary=dictionary(manifest),
                 config_sha256=config_sha256(settings),
+                before_swap=lambda: export_day(settings),
             )
+            folder = settings.exports / window.as_of_date.isoformat()
             with connect(settings.warehouse, settings) as con:
                 note_counts(
                     con,

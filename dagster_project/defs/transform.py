@@ -1,7 +1,5 @@
 """dbt in two calls: seeds to marts before the playbooks, metrics after them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

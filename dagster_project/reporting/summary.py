@@ -44,7 +44,8 @@ def run_summary(con: duckdb.DuckDBPyConnection) -> str:
 def _scored(con: duckdb.DuckDBPyConnection) -> str:
     rows = con.execute(
         """
-        select score_status, count(*) from marts.fct_account_health_daily
+        select coalesce(unscored_reason, score_status), count(*)
+        from marts.fct_account_health_daily
         where as_of_date = (select as_of_date from pipeline.run_window)
         group by all order by all
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +77,7 @@ def publish_snapshot(
     daily_tables: Iterable[str],
     dictionary: Dictionary,
     config_sha256: str,
+    before_swap: Callable[[], None] = lambda: None,
 ) -> Publication:
     """Publish the build file's public tables; on any failure the old publication stays.
 
@@ -86,6 +87,7 @@ def publish_snapshot(
         daily_tables: `schema.table` of the tables that a run replaces by date range.
         dictionary: comments to put on tables and columns.
         config_sha256: fingerprint of policy and rules, kept with the publication.
+        before_swap: what else must succeed before the new file takes the old one's place.
 
     Raises:
         CspError: the file could not be written (a full disk, for example).
@@ -95,6 +97,7 @@ def publish_snapshot(
     temporary = target.with_name(f".{target.stem}.publishing.duckdb")
     try:
         publication = _build(settings, window, temporary, set(daily_tables), dictionary)
+        before_swap()
         temporary.replace(target)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise CspError(
@@ -284,6 +287,15 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
     waiting = {
         (schema, view): own_name.sub("", sql.strip().rstrip(";")) for schema, view, sql in views
     }
+    functions = [
+        (schema, name, parameters, own_name.sub("", sql))
+        for schema, name, parameters, sql in con.execute(
+            "select schema_name, function_name, parameters, macro_definition "
+            "from duckdb_functions() where database_name = ? and function_type = 'table_macro' "
+            "and not internal and list_contains(?, schema_name) order by all",
+            [build, list(PUBLIC_SCHEMAS)],
+        ).fetchall()
+    ]
     con.execute(f"use {quoted(catalog)}")
     try:
         while waiting:
@@ -300,6 +312,11 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
                 text = "; ".join(f"{'.'.join(key)}: {why}" for key, why in failures.items())
                 raise CspError(f"a public view reads what is not published: {text}")
             waiting = {key: waiting[key] for key in failures}
+        for schema, name, parameters, sql in functions:
+            con.execute(
+                f"create or replace macro {quoted(schema, name)}({', '.join(parameters)}) "
+                f"as table ({sql})"
+            )
     finally:
         con.execute(f"use {quoted(build)}")
 

@@ -43,6 +43,7 @@ BATCH_ROWS = 250_000
 PASS_ROWS = 3_000_000
 # "Many" rows: below it, a table that shrinks or empties is an ordinary day.
 MANY_ROWS = 20
+UNKNOWN_COLUMN = "unknown_column"
 
 
 class IngestSettings(Protocol):
@@ -400,8 +401,8 @@ class _TableIngest:
             name + (f" (did you mean {near}?)" if (near := nearest(name, known)) else "")
             for name in names
         ]
-        file.flags["unknown_column"] = file.read_count
-        file.messages["unknown_column"] = "not in the contract and not read: " + ", ".join(shown)
+        file.flags[UNKNOWN_COLUMN] = 0
+        file.messages[UNKNOWN_COLUMN] = "not in the contract and not read: " + ", ".join(shown)
 
     def _judge(
         self, waiting: list[pl.DataFrame], by_index: dict[int, _File], names: pl.DataFrame
@@ -613,7 +614,15 @@ class _TableIngest:
         )
         self.con.unregister("_names")
         flags = [
-            (*place, file.extract.name, flag, count, file.messages.get(flag), extracted_on)
+            (
+                *place,
+                file.extract.name,
+                flag,
+                # How many rows a column stands in is known only when all are read.
+                file.read_count if flag == UNKNOWN_COLUMN else count,
+                file.messages.get(flag),
+                extracted_on,
+            )
             for file in files
             for flag, count in sorted(file.flags.items())
             for extracted_on in [file.extract.extracted_on]

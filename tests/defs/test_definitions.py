@@ -1,0 +1,109 @@
+"""What Dagster sees: the assets, the job, the schedule, the sensor, and who may write when."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dagster_project.definitions import build_defs
+from dagster_project.defs.jobs import DAILY_JOB, new_extracts
+from dagster_project.defs.resources import WRITER_POOL, Installation, build_arguments
+from dagster_project.settings import PROJECT_ROOT, Settings
+from dagster_project.warehouse import RunWindow
+
+GOLDEN = PROJECT_ROOT / "tests" / "golden" / "asset_keys.txt"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(data_dir=tmp_path_factory.mktemp("defs"), schedule_timezone="Europe/Berlin")
+
+
+@pytest.fixture(scope="module")
+def definitions(settings: Settings) -> dg.Definitions:
+    return build_defs(settings)
+
+
+def test_asset_keys_are_the_reviewed_ones(definitions: dg.Definitions) -> None:
+    """A key is a public name; after a wanted change the golden file is written anew."""
+    keys = sorted(
+        key.to_user_string()
+        for key in definitions.resolve_asset_graph().get_all_asset_keys()
+        if key.path[0] not in {"staging", "intermediate"}
+    )
+    assert "\n".join(keys) + "\n" == GOLDEN.read_text()
+
+
+def test_the_job_runs_everything_in_one_process(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def(DAILY_JOB)
+    assert set(job.asset_layer.executable_asset_keys) == set(
+        definitions.resolve_asset_graph().executable_asset_keys
+    )
+    assert job.executor_def.name == "in_process"
+
+
+def test_the_flow_has_one_order(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+
+    def above(key: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [dg.AssetKey.from_user_string(key)]
+        while waiting:
+            for parent in graph.get(waiting.pop()).parent_keys:
+                if parent.to_user_string() not in found:
+                    found.add(parent.to_user_string())
+                    waiting.append(parent)
+        return found
+
+    published = above("published/analytics")
+    assert {"raw_crm/accounts", "marts/fct_account_health_daily"} <= published
+    assert {"playbooks/actions", "metrics/mtr_playbook_effectiveness"} <= published
+    assert "playbooks/actions" in above("metrics/mtr_playbook_effectiveness")
+    assert "marts/fct_account_health_daily" in above("playbooks/actions")
+
+
+def test_every_step_that_writes_waits_its_turn(definitions: dg.Definitions) -> None:
+    for assets in definitions.assets or []:
+        assert isinstance(assets, dg.AssetsDefinition)
+        assert assets.op.pool == WRITER_POOL, assets.op.name
+
+
+def test_the_schedule_has_a_time_zone(definitions: dg.Definitions) -> None:
+    schedule = definitions.resolve_schedule_def("daily_schedule")
+    assert schedule.execution_timezone == "Europe/Berlin"
+
+
+def test_the_sensor_asks_for_one_run_per_change(settings: Settings, tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    installation = Installation.of(
+        settings.model_copy(update={"landing_dir": landing}), waits_when_busy=True
+    )
+
+    def look(cursor: str | None) -> dg.SensorResult | dg.SkipReason:
+        context = dg.build_sensor_context(cursor=cursor)
+        result = new_extracts(context, installation=installation)
+        assert isinstance(result, dg.SensorResult | dg.SkipReason)
+        return result
+
+    assert isinstance(look(None), dg.SkipReason)
+    (landing / "crm" / "accounts").mkdir(parents=True)
+    file = landing / "crm" / "accounts" / "accounts_2026-01-01.csv"
+    file.write_text("account_id\n")
+    first = look(None)
+    assert isinstance(first, dg.SensorResult) and len(first.run_requests or []) == 1
+    assert isinstance(look(first.cursor), dg.SkipReason)
+    file.write_text("account_id\nA-1\n")
+    second = look(first.cursor)
+    assert isinstance(second, dg.SensorResult)
+    assert (second.run_requests or [])[0].run_key != (first.run_requests or [])[0].run_key
+
+
+def test_dbt_is_given_the_range_and_no_unit_tests() -> None:
+    window = RunWindow(date(2026, 1, 1), date(2026, 1, 2), is_full_refresh=True)
+    arguments = build_arguments(window)
+    assert "--full-refresh" in arguments
+    assert '{"from_date": "2026-01-01", "as_of_date": "2026-01-02"}' in arguments
+    assert arguments[arguments.index("--exclude-resource-type") + 1] == "unit_test"

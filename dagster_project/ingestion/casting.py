@@ -133,10 +133,10 @@ def _from_typed(column: pl.Expr, source: pl.DataType, target: pl.DataType) -> pl
         if source.time_zone is not None:
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         value = column.dt.date() if isinstance(target, pl.Date) else column.cast(target)
-    elif (isinstance(source, pl.Date) and target.is_temporal()) or source == target:
-        value = column.cast(target)
     elif source.is_numeric() and not target.is_temporal():
         value = _from_number(column, source, target)
+    elif (isinstance(source, pl.Date) and target.is_temporal()) or source == target:
+        value = column.cast(target)
     return value
 
 

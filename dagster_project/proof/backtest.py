@@ -1,5 +1,6 @@
 """The backtest: the score as known at T against what happened in the days after T.
 
+The score of T is the one the mart holds: a late or corrected record has restated it.
 AUC with interval, lift, rates by zone, calibration by score band, lead time before churn, for all
 accounts and per tier, segment, profile and policy version, beside three baselines. A number that
 too few accounts stand behind is None, and the row says why.
@@ -49,6 +50,7 @@ DIMENSIONS = {
     "policy_version": "policy_version",
 }
 _DIGITS = 6
+_SCORE_ON_ALL = "proof_score_on_all"
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def _summary(con: duckdb.DuckDBPyConnection, options: ProofOptions) -> Iterable[
                     list(columns),
                     slice_by=slice_by,
                     top_share=options.top_share_ratio,
+                    keep_as=_SCORE_ON_ALL if dimension == ALL else "proof_slices",
                 )
             }
             values = {value for value, _ in populations} | ({ALL} if dimension == ALL else set())
@@ -284,8 +287,13 @@ def _baseline(
             keep_as="proof_baseline",
         )
     }
-    discriminate(con, common, HEALTH, list(columns), keep_as="proof_score")
-    gains = {one.outcome: one for one in gain(con, "proof_score", "proof_baseline", list(columns))}
+    # Where the baseline is known on every row, the score was held against these rows already.
+    missing = con.execute(f"select count_if(({predictor}) is null) from proof_scored").fetchone()
+    score = _SCORE_ON_ALL
+    if missing != (0,):
+        score = "proof_score"
+        discriminate(con, common, HEALTH, list(columns), keep_as=score)
+    gains = {one.outcome: one for one in gain(con, score, "proof_baseline", list(columns))}
     return [
         _summary_row(
             name,
@@ -400,67 +408,105 @@ def _zones(con: duckdb.DuckDBPyConnection, options: ProofOptions) -> Iterable[Zo
         for outcome in OUTCOMES:
             column = outcome_column(outcome, horizon)
             for dimension, slice_by in DIMENSIONS.items():
-                by_slice: dict[str, list[tuple[str, int, int, int]]] = {}
-                for text, zone, *counts in con.execute(f"""
+                by_slice: dict[str, list[_ZoneCounts]] = {}
+                losing: dict[str, int] = {}
+                for text, zone, is_whole, *counts in con.execute(f"""
+                    with known as (
+                        select
+                            cast({slice_by} as varchar) as slice_value,
+                            coalesce(health_zone, 'unscored') as zone,
+                            account_no,
+                            {column} as is_lost
+                        from proof_cohorts
+                        where {column} is not null and ({slice_by}) is not null
+                    )
                     select
-                        cast({slice_by} as varchar) as slice_value,
-                        coalesce(health_zone, 'unscored') as zone,
+                        slice_value,
+                        zone,
+                        grouping(zone) = 1,
                         count(*),
                         count(distinct account_no),
-                        count_if({column})
-                    from proof_cohorts
-                    where {column} is not null and ({slice_by}) is not null
-                    group by 1, 2
+                        count_if(is_lost),
+                        count(distinct case when is_lost then account_no end)
+                    from known
+                    group by grouping sets ((slice_value, zone), (slice_value))
                     order by 1, 2
                 """).fetchall():
-                    by_slice.setdefault(text, []).append((zone, *counts))
+                    if is_whole:
+                        losing[text] = counts[3]
+                    else:
+                        by_slice.setdefault(text, []).append(_ZoneCounts(zone, *counts[:3]))
                 for text, zones in sorted(by_slice.items()):
                     rows += _zone_rows(
-                        (dimension, text), (outcome, horizon), zones, ranks=ranks, options=options
+                        (dimension, text),
+                        (outcome, horizon),
+                        zones,
+                        event_account_count=losing[text],
+                        ranks=ranks,
+                        options=options,
                     )
     return rows
+
+
+@dataclass(frozen=True)
+class _ZoneCounts:
+    zone: str
+    days: int
+    accounts: int
+    events: int
 
 
 def _zone_rows(
     slice_of: tuple[str, str],
     target: tuple[str, int],
-    zones: list[tuple[str, int, int, int]],
+    zones: list[_ZoneCounts],
     *,
+    event_account_count: int,
     ranks: dict[str, int],
     options: ProofOptions,
 ) -> list[ZoneRow]:
-    zones = sorted(zones, key=lambda one: (ranks.get(one[0], len(ranks) + 1), one[0]))
-    ratios: list[tuple[str, float]] = [
-        (zone, events / days)
-        for zone, days, accounts, events in zones
-        if zone in ranks and accounts >= options.min_group_accounts
+    zones = sorted(zones, key=lambda one: (ranks.get(one.zone, len(ranks) + 1), one.zone))
+    ratios = [
+        (one.zone, one.events / one.days)
+        for one in zones
+        if one.zone in ranks and one.accounts >= options.min_group_accounts
     ]
     broken = [
         f"{worse} loses less than {better} ({low:.1%} against {high:.1%})"
         for (better, high), (worse, low) in zip(ratios, ratios[1:], strict=False)
         if low < high
     ]
-    is_monotone = not broken if len(ratios) > 1 else None
-    verdict = "; ".join(broken) or None
-    if is_monotone is None:
-        verdict = f"fewer than two zones with {options.min_group_accounts} accounts"
+    verdict: str | None = "; ".join(broken) or None
+    is_monotone: bool | None = not broken
+    if len(ratios) < 2:
+        is_monotone = None
+        verdict = (
+            f"order not judged: fewer than two zones with {options.min_group_accounts} accounts"
+        )
+    elif event_account_count < options.min_event_accounts:
+        is_monotone = None
+        verdict = (
+            f"order not judged: {event_account_count} accounts had an event, "
+            f"{options.min_event_accounts} are needed"
+        )
     made: list[ZoneRow] = []
-    for zone, days, accounts, events in zones:
-        few = _few_accounts(accounts, options)
+    for one in zones:
+        few = _few_accounts(one.accounts, options)
+        ratio = one.events / one.days
         # An account's days resemble each other, so an account counts once in the interval.
-        reach = None if few else wilson_interval(events / days, accounts, options.confidence_ratio)
+        reach = None if few else wilson_interval(ratio, one.accounts, options.confidence_ratio)
         made.append(
             ZoneRow(
                 dimension=slice_of[0],
                 dimension_value=slice_of[1],
                 outcome=target[0],
                 horizon_days=target[1],
-                health_zone=zone,
-                zone_rank=ranks.get(zone),
-                account_day_count=days,
-                account_count=accounts,
-                event_count=events,
-                event_ratio=None if few else rounded(events / days),
+                health_zone=one.zone,
+                zone_rank=ranks.get(one.zone),
+                account_day_count=one.days,
+                account_count=one.accounts,
+                event_count=one.events,
+                event_ratio=None if few else rounded(ratio),
                 event_ratio_low=rounded(reach[0]) if reach else None,
                 event_ratio_high=rounded(reach[1]) if reach else None,
                 is_monotone=is_monotone,

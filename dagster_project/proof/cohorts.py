@@ -95,39 +95,49 @@ def build_cohorts(
         """,
         [span.as_of],
     )
+    # Narrow and by number: with every day a cohort, three joins of the wide mart would not fit.
+    con.execute(
+        """
+        create or replace temp table proof_arr as
+        select
+            accounts.account_no,
+            health.as_of_date,
+            cast(health.arr_usd as double) as arr_usd
+        from marts.fct_account_health_daily as health
+        inner join proof_accounts as accounts on health.account_id = accounts.account_id
+        where health.as_of_date >= ? and health.as_of_date <= ?
+        """,
+        [span.first_on, span.as_of],
+    )
     columns: list[str] = []
     joins: list[str] = []
     for horizon in horizons_days:
         churned = (
-            f"accounts.churned_on > cohorts.as_of_date"
-            f" and accounts.churned_on <= cohorts.as_of_date + {horizon}"
+            f"cohorts.churned_on > cohorts.as_of_date"
+            f" and cohorts.churned_on <= cohorts.as_of_date + {horizon}"
         )
         is_over = f"cohorts.as_of_date + {horizon} <= $as_of"
-        shrank = (
-            f"cast(end_{horizon}.arr_usd as double)"
-            " < cast(cohorts.arr_usd as double) * (1 - $contraction_min_ratio)"
-        )
+        shrank = f"end_{horizon}.arr_usd < cohorts.arr_usd * (1 - $contraction_min_ratio)"
         joins.append(f"""
-            left join marts.fct_account_health_daily as end_{horizon}
-                on cohorts.account_id = end_{horizon}.account_id
-                and end_{horizon}.as_of_date = cohorts.as_of_date + {horizon}
-                and end_{horizon}.as_of_date <= $as_of
+            left join proof_arr as end_{horizon}
+                on cohorts.account_no = end_{horizon}.account_no
+                and cohorts.as_of_date + {horizon} = end_{horizon}.as_of_date
         """)
         columns.append(f"""
             case
                 when not {is_over} then null
                 when {churned} then true
-                when end_{horizon}.account_id is not null then false
+                when end_{horizon}.account_no is not null then false
             end as {outcome_column(CHURN, horizon)},
             case
                 when not {is_over} or cohorts.arr_usd is null or cohorts.arr_usd <= 0 then null
                 when {churned} then null
-                when end_{horizon}.account_id is not null then {shrank}
+                when end_{horizon}.account_no is not null then {shrank}
             end as {outcome_column(CONTRACTION, horizon)},
             case
                 when not {is_over} or cohorts.arr_usd is null or cohorts.arr_usd <= 0 then null
                 when {churned} then true
-                when end_{horizon}.account_id is not null then {shrank}
+                when end_{horizon}.account_no is not null then {shrank}
             end as {outcome_column(EITHER, horizon)}
         """)
     con.execute(
@@ -135,35 +145,32 @@ def build_cohorts(
         create or replace temp table proof_cohorts as
         with cohorts as (
             select
-                health.account_id,
+                accounts.account_no,
+                accounts.churned_on,
                 health.as_of_date,
                 health.tier,
                 health.segment,
                 health.profile_id,
-                health.policy_key,
+                -- set/profile/valid from/fingerprint: the version is what all profiles share.
+                case when health.policy_key is not null
+                    then split_part(health.policy_key, '/', 1) || '/'
+                        || split_part(health.policy_key, '/', 3)
+                end as policy_version,
                 health.health_zone,
-                health.arr_usd,
+                cast(health.arr_usd as double) as arr_usd,
                 health.health_score,
                 health.coverage_ratio,
                 health.adoption_score,
                 cast(health.days_to_renewal as double) as days_to_renewal
             from marts.fct_account_health_daily as health
+            inner join proof_accounts as accounts on health.account_id = accounts.account_id
             where
                 health.as_of_date >= $from_date
                 and health.as_of_date <= cast($as_of as date) - {min(horizons_days)}
                 and {is_cohort}
         )
-        select
-            accounts.account_no,
-            cohorts.* exclude (policy_key),
-            -- set/profile/valid from/fingerprint: the version is what all profiles share.
-            case when cohorts.policy_key is not null
-                then split_part(cohorts.policy_key, '/', 1) || '/'
-                    || split_part(cohorts.policy_key, '/', 3)
-            end as policy_version,
-            {", ".join(columns)}
+        select cohorts.* exclude (churned_on), {", ".join(columns)}
         from cohorts
-        inner join proof_accounts as accounts on cohorts.account_id = accounts.account_id
         {"".join(joins)}
         """,
         {

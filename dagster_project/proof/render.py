@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dagster_project.proof.backtest import ALL, HEALTH, BacktestResult, SummaryRow
@@ -39,24 +39,11 @@ def render_backtest(result: BacktestResult) -> str:
                 if row.outcome == outcome and row.horizon_days == horizon
             ]
             lines += _population(rows)
-            lines += _table(
-                ("ranked by", "AUC", "interval", "score's gain", "interval", "lift"),
-                [
-                    (
-                        _name(row.predictor),
-                        _number(row.auc),
-                        _range(row.auc_low, row.auc_high),
-                        _signed(row.score_gain),
-                        _range(row.score_gain_low, row.score_gain_high, "{:+.3f}"),
-                        _number(row.top_lift, "{:.2f}"),
-                    )
-                    for row in rows
-                    if row.dimension == ALL
-                ],
-            )
-            lines += _notes(row for row in rows if row.dimension == ALL)
-            lines += _zones(result, outcome, horizon)
-            lines += _slices(rows)
+            lines += _ranking([row for row in rows if row.dimension == ALL])
+            # Churn is part of the first outcome: its ranking is shown, its details are not again.
+            if outcome == EITHER:
+                lines += _zones(result, outcome, horizon)
+                lines += _slices(rows)
     lines += _calibration(result)
     lines += _lead_time(result)
     return "\n".join(lines) + "\n"
@@ -76,12 +63,31 @@ def _population(rows: Sequence[SummaryRow]) -> list[str]:
     ]
 
 
-def _notes(rows: Iterable[SummaryRow]) -> list[str]:
-    by_reason: dict[str, list[str]] = {}
+def _ranking(rows: Sequence[SummaryRow]) -> list[str]:
+    """The score and its baselines; one line when none of them has a number."""
+    reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.reason:
-            by_reason.setdefault(row.reason, []).append(_name(row.predictor))
-    return [f"  no number for {', '.join(names)}: {why}" for why, names in by_reason.items()]
+            reasons.setdefault(row.reason, []).append(_name(row.predictor))
+    if all(row.auc is None for row in rows) and len(reasons) == 1:
+        return [f"  no AUC: {reason}" for reason in reasons]
+    return [
+        *_table(
+            ("ranked by", "AUC", "interval", "score's gain", "interval", "lift"),
+            [
+                (
+                    _name(row.predictor),
+                    _number(row.auc),
+                    _range(row.auc_low, row.auc_high),
+                    _signed(row.score_gain),
+                    _range(row.score_gain_low, row.score_gain_high, "{:+.3f}"),
+                    _number(row.top_lift, "{:.2f}"),
+                )
+                for row in rows
+            ],
+        ),
+        *(f"  {', '.join(names)}: {why}" for why, names in reasons.items()),
+    ]
 
 
 def _zones(result: BacktestResult, outcome: str, horizon: int) -> list[str]:
@@ -110,12 +116,19 @@ def _zones(result: BacktestResult, outcome: str, horizon: int) -> list[str]:
         return [*lines, "  monotone: no worse zone loses less than a better one"]
     reasons = sorted({row.reason for row in rows if row.event_ratio is not None and row.reason})
     if judged is None:
-        return [*lines, "  order of the zones not judged: too few accounts in all but one"]
+        return [*lines, *(f"  {reason}" for reason in reasons)]
     return [*lines, f"  NOT monotone: {'; '.join(reasons)}"]
 
 
 def _slices(rows: Sequence[SummaryRow]) -> list[str]:
-    sliced = [row for row in rows if row.dimension != ALL]
+    """The score within each slice; a dimension with one value says what all said, and is left out.
+
+    All slices are in the table.
+    """
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        values.setdefault(row.dimension, set()).add(row.dimension_value)
+    sliced = [row for row in rows if len(values[row.dimension]) > 1]
     shown = [row for row in sliced if row.auc is not None]
     lines = (
         _table(

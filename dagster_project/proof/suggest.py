@@ -304,8 +304,9 @@ def _rows(con: duckdb.DuckDBPyConnection, level: Level, policy: _Policy, column:
         f"""
         select cohorts.account_no, cohorts.as_of_date, cohorts.{column}, {scores}
         from proof_cohorts as cohorts
+        inner join proof_accounts as accounts on cohorts.account_no = accounts.account_no
         inner join marts.{table} as scores
-            on cohorts.account_id = scores.account_id and cohorts.as_of_date = scores.as_of_date
+            on accounts.account_id = scores.account_id and cohorts.as_of_date = scores.as_of_date
         where
             cohorts.{column} is not null
             and cohorts.health_score is not null

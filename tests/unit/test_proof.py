@@ -288,6 +288,25 @@ def test_baselines_stand_on_the_same_days_and_the_gain_is_the_difference(
     assert usage.score_gain_low is not None and usage.score_gain_low > 0
 
 
+def test_a_baseline_with_gaps_is_compared_where_it_is_known() -> None:
+    with duckdb.connect() as other:
+        build(other, World(accounts=150))
+        other.execute(
+            "update marts.fct_account_health_daily set days_to_renewal = null "
+            "where hash(account_id) % 2 = 0"
+        )
+        found = backtest(other, step=10, options=OPTIONS)
+        other.execute(
+            "update marts.fct_account_health_daily set health_score = null "
+            "where hash(account_id) % 2 = 0"
+        )
+        halved = backtest(other, step=10, options=OPTIONS)
+    gaps, score = of(found, "days_to_renewal_only"), of(halved)
+    assert gaps.account_day_count == score.account_day_count < of(found).account_day_count
+    assert score.auc is not None and gaps.auc is not None
+    assert gaps.score_gain == pytest.approx(score.auc - gaps.auc, abs=2e-6)
+
+
 def test_slices_add_up_to_all(result: BacktestResult) -> None:
     whole = of(result)
     tiers = [of(result, dimension="tier", dimension_value=t) for t in ("commercial", "strategic")]
@@ -337,7 +356,11 @@ def test_too_few_events_say_so_instead_of_a_number() -> None:
     assert (row.auc, row.auc_low, row.top_lift) == (None, None, None)
     assert row.reason is not None and row.reason.startswith("too few events")
     assert row.event_ratio is not None
-    assert "too few events" in render_backtest(found)
+    zones = [row for row in found.zones if row.dimension == "all" and row.outcome == "churn"]
+    assert {row.is_monotone for row in zones} == {None}
+    text = render_backtest(found)
+    assert "no AUC: too few events" in text
+    assert "order not judged" in text
 
 
 def test_a_history_shorter_than_the_window_says_so() -> None:

@@ -61,35 +61,42 @@ figures as (
 ),
 
 -- Before the first use nothing is known of it, so nothing is zero.
-final as (
+known as (
     select
         figures.account_id,
         figures.as_of_date,
-        -- Use without a single user id says nothing of how many there were.
-        case
-            when first_use.account_id is not null
-                and (figures.active_users > 0 or figures.active_days = 0)
-                then cast(figures.active_users as bigint)
-        end as active_users_28d,
-        case when first_use.account_id is not null then figures.active_days end
-            as active_days_28d,
-        case
-            when first_use.account_id is not null then cast(figures.features_used as bigint)
-        end as features_used_28d,
-        case
-            when first_use.account_id is not null then cast(figures.usage_count as bigint)
-        end as usage_count_28d,
-        case
-            when first_use.account_id is not null then cast(figures.usage_count_prev as bigint)
-        end as usage_count_prev_28d,
         figures.last_used_on,
-        first_use.first_used_on
+        first_use.first_used_on,
+        figures.active_users,
+        figures.active_days,
+        figures.features_used,
+        figures.usage_count,
+        figures.usage_count_prev,
+        first_use.account_id is not null as is_used
     from figures
     left join first_use
         on
             figures.account_id = first_use.account_id
             and figures.as_of_date >= first_use.first_used_on
     where figures.is_wanted
+),
+
+final as (
+    select
+        account_id,
+        as_of_date,
+        -- Use without a single user id says nothing of how many users there were.
+        cast(
+            case when is_used and (active_users > 0 or active_days = 0) then active_users end
+            as bigint
+        ) as active_users_28d,
+        cast(case when is_used then active_days end as bigint) as active_days_28d,
+        cast(case when is_used then features_used end as bigint) as features_used_28d,
+        cast(case when is_used then usage_count end as bigint) as usage_count_28d,
+        cast(case when is_used then usage_count_prev end as bigint) as usage_count_prev_28d,
+        last_used_on,
+        first_used_on
+    from known
 )
 
 select * from final

@@ -155,10 +155,12 @@ steps as (
     from attended_calls
     where left_on <= {{ as_of_date() }}
     union all
-    -- From the call to the due date the slot in progress needs no further call.
+    -- From the call to the due date, which a pause leaves open, the slot needs no further call.
     select account_id, call_type, met_on, 'held_early', 1
     from slots
-    where status = 'met' and met_on <= due_on and due_on >= {{ from_date() }}
+    where
+        status = 'met'
+        and coalesce(met_on <= due_on and due_on >= {{ from_date() }}, true)
     union all
     select account_id, call_type, due_on + 1, 'held_early', -1
     from slots

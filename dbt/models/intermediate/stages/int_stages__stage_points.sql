@@ -83,7 +83,6 @@ presence_steps as (
 area_dates as (
     select account_id, solution_area, starts_on
     from criterion_steps
-    where weight_step <> 0 or count_step <> 0
     union
     select account_id, solution_area, starts_on
     from presence_steps

@@ -3,8 +3,8 @@
 
    Distinct users and features are running totals: one enters on a day of use and leaves 28 days
    later, or hands over to itself on its next day of use, so that it counts once. What was used
-   before the window has left again by from_date: 60 days of usage give what the whole history
-   gives. #}
+   more than 27 days before from_date has left again by then, so the changes need no older use;
+   the previous 28 days and the last use need 60. #}
 
 {# Entries and leavings per day, as `change`. `stays` has the keys, `who` and `used_on`. Changes
    before the run stand on its first day. #}

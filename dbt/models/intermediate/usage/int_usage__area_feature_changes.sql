@@ -13,7 +13,7 @@ feature_days as (
         feature,
         used_on
     from usage
-    where used_on >= {{ window_start(60) }} and usage_count > 0
+    where used_on >= {{ window_start(27) }} and usage_count > 0
     group by account_id, solution_area, feature, used_on
 ),
 

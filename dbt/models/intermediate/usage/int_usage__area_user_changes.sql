@@ -13,7 +13,7 @@ user_days as (
         user_id,
         used_on
     from usage
-    where used_on >= {{ window_start(60) }} and usage_count > 0 and user_id is not null
+    where used_on >= {{ window_start(27) }} and usage_count > 0 and user_id is not null
     group by account_id, solution_area, user_id, used_on
 ),
 

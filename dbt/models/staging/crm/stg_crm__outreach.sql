@@ -1,4 +1,6 @@
 -- Grain: outreach_id; its latest live version, kept after a tombstone with `removed_on`.
+{#- A long log that half a dozen models read: sorted out once. #}
+{{- config(materialized="table") }}
 with
 
 latest as (

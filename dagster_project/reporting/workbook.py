@@ -772,7 +772,8 @@ class _Writer:
         counts: dict[date, dict[str, int]] = {}
         for row in rows:
             counts.setdefault(row["as_of_date"], {})[str(row["zone"])] = int(row["accounts"])
-        zones = style.zone_order({zone for day in counts.values() for zone in day})
+        found_zones = {zone for day in counts.values() for zone in day}
+        zones = style.zone_order(found_zones or set(style.ZONES))
         sheet = self.sheet(
             "Zone trend data",
             "Accounts by zone",
@@ -832,6 +833,7 @@ class _Writer:
         )
         sheet.set_column(0, 0, 18)
         sheet.set_column(1, max(len(stages), len(zones)), 14)
+        sheet.freeze_panes(3, 1)
         first = self._crosstab(
             sheet,
             3,

@@ -6,23 +6,13 @@
       policy; each is charged what it lies above or below the score it leaves or joins;
    3. config: the later policy takes over (another version, or another profile);
    4. cap and override: what forcing measures and people add or take.
-   `pairs` is SQL for (account_id, as_of_date, compared_to_date). #}
+   `pairs` is SQL for (account_id, as_of_date, compared_to_date). The tables are joined by name, not
+   through import CTEs: one that is read twice is kept whole, and a question about one day would
+   read every day. #}
 {% macro health_change_ctes(facts, health, policy, pairs) -%}
 {%- set measures = health_measures() -%}
 {%- set components = health_components() -%}
 {%- set scored = health_status_codes().scored -%}
-facts as (
-    select * from {{ facts }}
-),
-
-health as (
-    select * from {{ health }}
-),
-
-policy_rows as (
-    select * from {{ policy }}
-),
-
 policy as (
     select
         policy_key,
@@ -46,7 +36,7 @@ policy as (
         {%- endfor %}
         {%- endfor %}
         count(*) as measure_count
-    from policy_rows
+    from {{ policy }}
     group by policy_key
 ),
 
@@ -90,15 +80,15 @@ compared as (
         0 as no_measure
         {%- endfor %}
     from pairs
-    inner join facts as later
+    inner join {{ facts }} as later
         on pairs.account_id = later.account_id and pairs.as_of_date = later.as_of_date
-    inner join facts as earlier
+    inner join {{ facts }} as earlier
         on pairs.account_id = earlier.account_id and pairs.compared_to_date = earlier.as_of_date
-    inner join health as later_health
+    inner join {{ health }} as later_health
         on
             pairs.account_id = later_health.account_id
             and pairs.as_of_date = later_health.as_of_date
-    inner join health as earlier_health
+    inner join {{ health }} as earlier_health
         on
             pairs.account_id = earlier_health.account_id
             and pairs.compared_to_date = earlier_health.as_of_date

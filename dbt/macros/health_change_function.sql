@@ -20,7 +20,7 @@
             health.account_id,
             health.as_of_date,
             cast(from_date as date) as compared_to_date
-        from health
+        from {{ tables['fct_account_health_daily'] }} as health
         where health.as_of_date = cast(to_date as date)
     {%- endset %}
     create or replace macro marts.health_change(from_date, to_date) as table (

@@ -7,7 +7,7 @@
         health.account_id,
         health.as_of_date,
         health.as_of_date - lags.compared_days as compared_to_date
-    from health
+    from {{ ref('fct_account_health_daily') }} as health
     cross join {{ ref('health_change_lags') }} as lags
 {%- endset %}
 with

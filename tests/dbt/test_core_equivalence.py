@@ -205,7 +205,9 @@ def runs(
         common = ["--project-dir", project, "--profiles-dir", project, "--quiet"]
         common += ["--vars", json.dumps(dates)]
         if manifest is None:  # parsing takes longer than a run
-            manifest = dbtRunner().invoke(["parse", *common]).result
+            parsed = dbtRunner().invoke(["parse", *common])
+            assert parsed.success, parsed.exception
+            manifest = parsed.result
         done = dbtRunner(manifest=manifest).invoke(
             ["run", "--select", *(f"+{name}" for name in KEYS), *common]
         )

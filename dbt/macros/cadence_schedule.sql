@@ -447,7 +447,7 @@ longest_grace as (
 ),
 
 feed as (
-    select has_touchpoint_feed from {{ ref('int_cadence__feed') }}
+    select has_touchpoint_feed from {{ ref('dim_cadence_feed') }}
 ),
 
 kept as (

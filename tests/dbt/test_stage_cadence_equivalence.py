@@ -52,7 +52,7 @@ STORED = {
     "intermediate.int_cadence__bent_rate_changes": None,
     "intermediate.int_cadence__tier_slots": None,
     "intermediate.int_cadence__bent_slots": None,
-    "intermediate.int_cadence__schedule_daily": None,
+    "marts.fct_cadence_schedule_daily": None,
     "intermediate.int_cadence__tier_adherence_daily": "as_of_date",
     "marts.fct_stage_daily": None,
     "marts.fct_stage_transition": None,
@@ -605,14 +605,12 @@ def test_closed_slots_are_the_floor_of_the_integrated_rate(worlds: tuple[Path, P
 
 
 def test_a_call_meets_one_slot_at_most(worlds: tuple[Path, Path]) -> None:
-    assert (
-        rows(
-            worlds[0],
-            "select met_touchpoint_id from marts.fct_cadence_slot where met_touchpoint_id is not null"
-            " group by 1 having count(*) > 1",
-        )
-        == []
+    twice = rows(
+        worlds[0],
+        "select met_touchpoint_id from marts.fct_cadence_slot"
+        " where met_touchpoint_id is not null group by 1 having count(*) > 1",
     )
+    assert twice == []
 
 
 def test_a_tightened_rate_never_delays_a_due_date(worlds: tuple[Path, Path]) -> None:

@@ -6,7 +6,7 @@ windows as (
 ),
 
 feed as (
-    select has_touchpoint_feed from {{ ref('int_cadence__feed') }}
+    select has_touchpoint_feed from {{ ref('dim_cadence_feed') }}
 ),
 
 longest_grace as (

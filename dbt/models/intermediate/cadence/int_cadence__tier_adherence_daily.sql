@@ -15,7 +15,7 @@ call_types as (
 ),
 
 feed as (
-    select has_touchpoint_feed from {{ ref('int_cadence__feed') }}
+    select has_touchpoint_feed from {{ ref('dim_cadence_feed') }}
 ),
 
 slots as (

@@ -4,7 +4,7 @@
 with
 
 schedule_days as (
-    select * from {{ ref('int_cadence__schedule_daily') }}
+    select * from {{ ref('fct_cadence_schedule_daily') }}
 ),
 
 policy as (
@@ -12,7 +12,7 @@ policy as (
 ),
 
 feed as (
-    select has_touchpoint_feed from {{ ref('int_cadence__feed') }}
+    select has_touchpoint_feed from {{ ref('dim_cadence_feed') }}
 ),
 
 typed_days as (

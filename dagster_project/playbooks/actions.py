@@ -76,7 +76,8 @@ def _find_owners(con: duckdb.DuckDBPyConnection, today: str) -> None:
         create or replace temp table owner_spans as
         with versions as (
             select * from staging.stg_crm__account_versions
-            where account_id in (select account_id from touched) and valid_from_on <= {today}
+            where account_id in (select account_id from touched)
+                and (valid_from_on <= {today} or is_first_version)
         ),
         by_role as ({roles}),
         dated as (
@@ -377,8 +378,8 @@ def _write_tables(con: duckdb.DuckDBPyConnection, today: str) -> None:
         create or replace temp table final_actions as
         with told as (
             select action_id,
-                count_if(event = 'escalated') as escalation_level,
-                count_if(event = 're_raised') as reraised_count
+                count(*) filter (where event = 'escalated') as escalation_level,
+                count(*) filter (where event = 're_raised') as reraised_count
             from events group by action_id
         ),
         worst as (
@@ -542,6 +543,11 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
             inner join work_of_group as work on matched.playbook_id = work.playbook_id
                 and matched.account_id = work.account_id and matched.scope = work.scope
             union
+            select matched.span_id, unnest([blocked.from_on, blocked.to_on])
+            from matched
+            inner join superseded_days as blocked on matched.playbook_id = blocked.playbook_id
+                and matched.account_id = blocked.account_id
+            union
             select matched.span_id, unnest([free.from_on, free.to_on])
             from matched
             inner join chained_matches as free on matched.rule_id = free.rule_id
@@ -559,7 +565,8 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
         ),
         labelled as (
             select pieces.*, standing.action_id as standing_id, standing.rule_id as standing_rule,
-                free.rule_id is not null as is_free, latest.action_id as latest_id,
+                free.rule_id is not null as is_free,
+                blocked.playbook_id is not null as is_superseded, latest.action_id as latest_id,
                 latest.closed_on as latest_closed_on, latest.cool_on, latest.close_reason
             from pieces
             left join work_of_group as standing on pieces.playbook_id = standing.playbook_id
@@ -570,6 +577,10 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
                 and pieces.account_id = free.account_id and pieces.scope = free.scope
                 and pieces.from_on = free.match_from_on and free.from_on <= pieces.piece_from_on
                 and coalesce(free.to_on, {_FAR}) > pieces.piece_from_on
+            left join superseded_days as blocked on pieces.playbook_id = blocked.playbook_id
+                and pieces.account_id = blocked.account_id
+                and blocked.from_on <= pieces.piece_from_on
+                and blocked.to_on > pieces.piece_from_on
             asof left join work_of_group as latest on pieces.playbook_id = latest.playbook_id
                 and pieces.account_id = latest.account_id and pieces.scope = latest.scope
                 and latest.closed_on <= pieces.piece_from_on
@@ -581,9 +592,8 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
                     when standing_rule = rule_id then standing_id
                     when standing_id is not null
                         then 'same work as ' || standing_id || ' opened by ' || standing_rule
-                    when not is_free and after_playbook is not null
-                        then 'waits for ' || after_playbook
-                    when not is_free then 'superseded'
+                    when is_superseded then 'superseded'
+                    when not is_free then 'waits for ' || after_playbook
                     when piece_from_on < cool_on
                         then 'cooldown until ' || cool_on || ' after ' || latest_id
                     when latest_id is not null
@@ -600,7 +610,7 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
             window of_span as (partition by span_id order by piece_from_on)
         ),
         numbered as (
-            select *, count_if(is_first) over (
+            select *, count(*) filter (where is_first) over (
                 partition by span_id order by piece_from_on
                 rows between unbounded preceding and current row
             ) as run
@@ -630,8 +640,9 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
 def _counts(con: duckdb.DuckDBPyConnection, start: str, today: str) -> dict[str, int]:
     rows = con.execute(
         f"""
-        select count_if(event = 'opened'), count_if(event in ('completed', 'cancelled', 'closed')),
-            count_if(event = 'escalated')
+        select count(*) filter (where event = 'opened'),
+            count(*) filter (where event in ('completed', 'cancelled', 'closed')),
+            count(*) filter (where event = 'escalated')
         from events where occurred_on between {start} and {today}
         """
     ).fetchall()

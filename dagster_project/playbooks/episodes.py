@@ -50,6 +50,41 @@ class EpisodeCounts:
     by_round: list[int] = field(default_factory=list)
 
 
+def merged(source: str, keys: str, carried: str = "") -> str:
+    """SQL that joins overlapping and touching spans [from_on, to_on) of equal `keys` into one.
+
+    `source` is a relation with the keys, `from_on`, `to_on` (never null) and the columns whose
+    least value `carried` (a comma list) keeps.
+    """
+    kept = "".join(
+        f", min({name.strip()}) as {name.strip()}" for name in carried.split(",") if name
+    )
+    return f"""
+        with starts as (
+            -- One row per start, so that no two rows of a window tie.
+            select {keys}, from_on, max(to_on) as to_on{kept} from ({source})
+            group by {keys}, from_on
+        ),
+        marked as (
+            select *, coalesce(from_on > max(to_on) over (
+                partition by {keys} order by from_on
+                rows between unbounded preceding and 1 preceding
+            ), true) as is_first
+            from starts
+        ),
+        numbered as (
+            select *, count(*) filter (where is_first) over (
+                partition by {keys} order by from_on
+                rows between unbounded preceding and current row
+            ) as piece
+            from marked
+        )
+        select {keys}, min(from_on) as from_on, max(to_on) as to_on{kept}
+        from numbered
+        group by {keys}, piece
+    """
+
+
 def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
     """Temp tables `rule_params`, `escalation_steps`, `interventions`, `supersedings`."""
     con.execute(
@@ -238,12 +273,20 @@ def _load_standing(con: duckdb.DuckDBPyConnection, from_date: date, as_of_date: 
         )
         """
     )
-    con.execute("delete from chained_matches")
+    con.execute(
+        "create or replace temp table superseded_days"
+        " (playbook_id varchar, account_id varchar, from_on date, to_on date)"
+    )
 
 
 def _load_matches(con: duckdb.DuckDBPyConnection, layer: tuple[str, ...], from_date: date) -> None:
     """Matched spans of a layer's rules that can still matter, cut to chains and supersedings."""
     start = day(from_date)
+    pieces = merged(
+        "select * from chained where from_on < to_on",
+        "rule_id, playbook_id, account_id, scope, match_from_on",
+        "solution_area, evidence",
+    )
     con.execute(
         f"""
         create or replace temp table raw_matches as
@@ -271,7 +314,6 @@ def _load_matches(con: duckdb.DuckDBPyConnection, layer: tuple[str, ...], from_d
             where list_contains(?, params.playbook_id)
                 and (params.after_state <> 'completed' or up.close_reason = 'completed')
         ),
-        -- Two actions of the other playbook may stand at once (several scopes): one window.
         chained as (
             select raw.rule_id, raw.playbook_id, raw.account_id, raw.scope, raw.solution_area,
                 greatest(raw.from_on, windows.from_on) as from_on,
@@ -283,28 +325,8 @@ def _load_matches(con: duckdb.DuckDBPyConnection, layer: tuple[str, ...], from_d
                 and (raw.solution_area is null or windows.solution_area is null
                     or raw.solution_area = windows.solution_area)
         ),
-        marked as (
-            select *, from_on > max(to_on) over (
-                partition by rule_id, account_id, scope, match_from_on order by from_on, to_on
-                rows between unbounded preceding and 1 preceding
-            ) as is_first
-            from chained
-            where from_on < to_on
-        ),
-        numbered as (
-            select *, count_if(coalesce(is_first, true)) over (
-                partition by rule_id, account_id, scope, match_from_on order by from_on, to_on
-                rows between unbounded preceding and current row
-            ) as piece
-            from marked
-        ),
-        pieces as (
-            select rule_id, playbook_id, account_id, scope, min(solution_area) as solution_area,
-                min(from_on) as from_on, max(to_on) as to_on, match_from_on,
-                min(evidence) as evidence
-            from numbered
-            group by rule_id, playbook_id, account_id, scope, match_from_on, piece
-        )
+        -- Two actions of the other playbook may stand at once (several scopes): one window.
+        pieces as ({pieces})
         select rule_id, playbook_id, account_id, scope, solution_area, from_on,
             nullif(to_on, {_FAR}) as to_on, match_from_on, evidence
         from pieces
@@ -325,31 +347,16 @@ def _cut_superseded(con: duckdb.DuckDBPyConnection) -> None:
         f"""
         create or replace temp table blocked as
         with windows as (
-            select distinct supersedings.loser as playbook_id, up.account_id, up.opened_on
-                as from_on, coalesce(up.closed_on, {_FAR}) as to_on
+            select supersedings.loser as playbook_id, up.account_id, up.opened_on as from_on,
+                coalesce(up.closed_on, {_FAR}) as to_on
             from supersedings
             inner join all_episodes as up on supersedings.winner = up.playbook_id
             where supersedings.loser in (select playbook_id from layer_matches)
-        ),
-        marked as (
-            select *, from_on > max(to_on) over (
-                partition by playbook_id, account_id order by from_on, to_on
-                rows between unbounded preceding and 1 preceding
-            ) as is_first
-            from windows
-        ),
-        numbered as (
-            select *, count_if(coalesce(is_first, true)) over (
-                partition by playbook_id, account_id order by from_on, to_on
-                rows between unbounded preceding and current row
-            ) as piece
-            from marked
         )
-        select playbook_id, account_id, min(from_on) as from_on, max(to_on) as to_on
-        from numbered
-        group by playbook_id, account_id, piece
+        select * from ({merged("select * from windows", "playbook_id, account_id")})
         """
     )
+    con.execute("insert into superseded_days select * from blocked")
     con.execute(
         f"""
         create or replace temp table layer_matches as
@@ -425,25 +432,9 @@ def _join_islands(
             union all
             select playbook_id, account_id, scope, from_on, {start} as to_on
             from standing_islands
-        ),
-        marked as (
-            select *, from_on > max(to_on) over (
-                partition by playbook_id, account_id, scope order by from_on, to_on
-                rows between unbounded preceding and 1 preceding
-            ) as is_first
-            from stretches
-        ),
-        numbered as (
-            select *, count_if(coalesce(is_first, true)) over (
-                partition by playbook_id, account_id, scope order by from_on, to_on
-                rows between unbounded preceding and current row
-            ) as island
-            from marked
         )
-        select playbook_id, account_id, scope, min(from_on) as from_on,
-            nullif(max(to_on), {_FAR}) as to_on
-        from numbered
-        group by playbook_id, account_id, scope, island
+        select playbook_id, account_id, scope, from_on, nullif(to_on, {_FAR}) as to_on
+        from ({merged("select * from stretches", "playbook_id, account_id, scope")})
         """
     )
     con.execute(

@@ -18,8 +18,8 @@ from dagster_project.playbooks.rulebook import Condition, RuleBook
 from dagster_project.playbooks.scopes import SCOPES, Scope
 from dagster_project.playbooks.tables import CONDITION_SPANS, SIGNALS
 
-# A backfill goes through the range in pieces of this many days, which bounds memory.
-PIECE_DAYS = 61
+# A backfill goes through the range in pieces of about this many account-days, which bounds memory.
+PIECE_ACCOUNT_DAYS = 1_000_000
 # Two bits per condition in a signed 64-bit integer.
 _PER_WORD = 31
 
@@ -36,12 +36,15 @@ def evaluate_conditions(
     as_of_date: date,
     *,
     known_from: Mapping[str, date],
-    piece_days: int = PIECE_DAYS,
+    piece_days: int | None = None,
 ) -> None:
     """Bring `pipeline.condition_spans` and the model signals up to `as_of_date`.
 
-    Everything on or after `from_date` is computed anew; what stood open before is continued.
+    Everything on or after `from_date` is computed anew; what stood open before is continued. The
+    result does not depend on `piece_days`, the days computed at once (chosen by size when None).
     """
+    if piece_days is None:
+        piece_days = _piece_days(con, from_date, as_of_date)
     _reopen(con, rules, from_date)
     by_scope = {name: [one for one in rules.conditions if one.scope == name] for name in SCOPES}
     for first, last in _pieces(from_date, as_of_date, piece_days):
@@ -56,6 +59,15 @@ def _pieces(first: date, last: date, days: int) -> Iterator[tuple[date, date]]:
         end = min(start + timedelta(days=days - 1), last)
         yield start, end
         start = end + timedelta(days=1)
+
+
+def _piece_days(con: duckdb.DuckDBPyConnection, first: date, last: date) -> int:
+    rows = con.execute(
+        "select count(*) from intermediate.int_core__account_days"
+        f" where as_of_date between {day(first)} and {day(last)}"
+    ).fetchall()
+    days = (last - first).days + 1
+    return max(7, PIECE_ACCOUNT_DAYS * days // max(int(rows[0][0]), 1))
 
 
 def _reopen(con: duckdb.DuckDBPyConnection, rules: RuleBook, from_date: date) -> None:

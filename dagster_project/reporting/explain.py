@@ -272,6 +272,6 @@ def _actions(con: duckdb.DuckDBPyConnection, account_id: str, day: date) -> str:
     for playbook, severity, opened, due, status, role in rows:
         late = " (overdue)" if due < day else ""
         lines.append(
-            f"  {playbook:<38}{severity:<9}{role:<11}{status:<12}opened {opened}, due {due}{late}"
+            f"  {playbook:<40}{severity:<9}{role:<11}{status:<12}opened {opened}, due {due}{late}"
         )
     return "\n".join(lines)

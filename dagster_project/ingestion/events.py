@@ -32,9 +32,9 @@ def take_out(con: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence
     con.execute(
         f"create or replace temp table {REMOVED} as "
         f"select *, true as stood from {contract.raw_table} "
-        "where list_contains($files, _source_file) "
+        "where _source_file in (select unnest($files)) "
         f"union all select *, false as stood from {contract.superseded_table} "
-        "where list_contains($files, _source_file)",
+        "where _source_file in (select unnest($files))",
         {"files": list(files)},
     )
     if files:
@@ -47,7 +47,7 @@ def drop_file_rows(
     """Delete the rows of the given files."""
     for table in (contract.raw_table, contract.superseded_table):
         con.execute(
-            f"delete from {table} where list_contains($files, _source_file)",
+            f"delete from {table} where _source_file in (select unnest($files))",
             {"files": list(files)},
         )
 
@@ -58,11 +58,12 @@ def put_back(con: duckdb.DuckDBPyConnection, contract: Contract, files: Sequence
     for table, stood in ((contract.raw_table, "stood"), (contract.superseded_table, "not stood")):
         con.execute(
             f"insert into {table} select * exclude (stood) from {REMOVED} "
-            f"where {stood} and list_contains($files, _source_file)",
+            f"where {stood} and _source_file in (select unnest($files))",
             {"files": list(files)},
         )
     con.execute(
-        f"delete from {REMOVED} where list_contains($files, _source_file)", {"files": list(files)}
+        f"delete from {REMOVED} where _source_file in (select unnest($files))",
+        {"files": list(files)},
     )
 
 
@@ -128,15 +129,26 @@ class _Settling:
 
     def find_contested(self) -> None:
         """Rows of every key that stands more than once, or lost a row."""
+        # Only a new row can contest a key. Counting all keys is cheaper when most rows are new;
+        # when few are, their keys keep the old ones out of the count.
+        counted = f"from {self.main} where {self.in_span}"
+        new_rows = f"{counted} and _source_file in (select unnest($files))"
+        params = {**self.span, **self.files}
+        old, new = self.con.execute(
+            f"select (select count(*) {counted}), (select count(*) {new_rows})", params
+        ).fetchall()[0]
+        if new * 4 < old:
+            counted += f" and hash({self.keys}) in (select hash({self.keys}) {new_rows})"
+        else:
+            params = self.span
         self.con.execute(
             f"""
             create or replace temp table _hashes as
-            select h from (select hash({self.keys}) as h from {self.main} where {self.in_span})
-            group by h having count(*) > 1
+            select h from (select hash({self.keys}) as h {counted}) group by h having count(*) > 1
             union
             select hash({self.keys}) from {REMOVED}
             """,
-            self.span,
+            params,
         )
         self.con.execute(
             f"""

@@ -2,12 +2,8 @@
 {{ daily_config() }}
 {%- set components = health_components() %}
 {%- set codes = health_status_codes() %}
+{%- set published_score = 'coalesce(overrides.override_score, facts.computed_score)' %}
 with
-
-facts as (
-    select * from {{ ref('fct_health_facts_daily') }}
-    where as_of_date between {{ from_date() }} and {{ as_of_date() }}
-),
 
 policy as (
     select * from {{ ref('int_health__policy_wide') }}
@@ -21,20 +17,58 @@ account_days as (
     select * from {{ ref('int_core__account_days') }}
 ),
 
--- What is unscored is blamed on the state that holds most of the weight left out.
-judged as (
+-- What was published on earlier days, of this run and before it. Narrow and read from the facts
+-- once more, because the wide rows would be kept in memory if they were asked for it.
+earlier as (
     select
-        facts.*,
+        facts.account_id,
+        facts.as_of_date,
+        {{ published_score }} as health_score,
+        coalesce(overrides.override_zone, {{ health_zone(published_score) | indent(8) }})
+            as health_zone
+    from {{ ref('fct_health_facts_daily') }} as facts
+    left join policy on facts.policy_key = policy.policy_key
+    left join overrides
+        on
+            facts.account_id = overrides.account_id
+            and facts.as_of_date = overrides.as_of_date
+    where facts.as_of_date between {{ from_date() }} and {{ as_of_date() }}
+    {%- if is_incremental() %}
+    union all
+    select
+        account_id,
+        as_of_date,
+        health_score,
+        health_zone
+    from {{ this }}
+    where as_of_date >= {{ window_start(30) }} and as_of_date < {{ from_date() }}
+    {%- endif %}
+),
+
+-- What is unscored is blamed on the state that holds most of the weight left out.
+published as (
+    select
+        facts.account_id,
+        facts.as_of_date,
+        facts.profile_id,
+        facts.policy_key,
+        facts.computed_score,
+        facts.coverage_ratio,
+        {%- for component in components %}
+        facts.{{ component }}_score,
+        facts.{{ component }}_status,
+        facts.{{ component }}_weight,
+        {%- endfor %}
         overrides.override_id,
         overrides.override_score,
         overrides.override_zone,
         overrides.override_reason,
         overrides.override_author,
         overrides.override_expires_on,
-        coalesce(overrides.override_score, facts.computed_score) as health_score,
+        {{ published_score }} as health_score,
+        coalesce(overrides.override_zone, {{ health_zone(published_score) | indent(8) }})
+            as health_zone,
         {{ health_zone('facts.computed_score') | indent(8) }} as computed_zone,
-        {{ health_zone('coalesce(overrides.override_score, facts.computed_score)') | indent(8) }}
-            as scored_zone,
         {%- for state in ('no_data', 'stale', 'too_early', 'not_applicable') %}
         cast(
             {%- for component in components %}
@@ -47,38 +81,13 @@ judged as (
             {%- endfor %} as double
         ) as {{ state }}_weight{{ ',' if not loop.last }}
         {%- endfor %}
-    from facts
+    from {{ ref('fct_health_facts_daily') }} as facts
     left join policy on facts.policy_key = policy.policy_key
     left join overrides
         on
             facts.account_id = overrides.account_id
             and facts.as_of_date = overrides.as_of_date
-),
-
-published as (
-    select
-        *,
-        coalesce(override_zone, scored_zone) as health_zone
-    from judged
-),
-
-earlier as (
-    select
-        account_id,
-        as_of_date,
-        health_score,
-        health_zone
-    from published
-    {%- if is_incremental() %}
-    union all
-    select
-        account_id,
-        as_of_date,
-        health_score,
-        health_zone
-    from {{ this }}
-    where as_of_date >= {{ window_start(30) }} and as_of_date < {{ from_date() }}
-    {%- endif %}
+    where facts.as_of_date between {{ from_date() }} and {{ as_of_date() }}
 ),
 
 final as (

@@ -38,7 +38,7 @@
 {%- endmacro %}
 
 {# Measures of the set in use, in their order. Each has: measure, component, source,
-   gauge_measure, gauge_solution_area, has_linear, band_count, forces_component, forces_account. #}
+   source_table, gauge_measure, gauge_solution_area, has_linear, band_count, forces_component, forces_account. #}
 {% macro health_measures() -%}
     {{ return(health_query(
         "with policy as (
@@ -59,6 +59,7 @@
             measures.measure,
             coalesce(max(policy.component), max(measures.component)) as component,
             max(measures.source) as source,
+            max(measures.source_table) as source_table,
             max(measures.gauge_measure) as gauge_measure,
             max(measures.gauge_solution_area) as gauge_solution_area,
             max(case when policy.method = 'linear' then 1 else 0 end) as has_linear,
@@ -197,6 +198,25 @@
         when true then 'default'
         {%- endfor %}
     end
+{%- endmacro %}
+
+{# Source tables whose newest extract was refused, with the day of the last good one. For the days
+   after it what is counted from them stays as it was: a bad file ages a measure, it does not
+   move it. None in an ordinary run, so that the SQL of a run without faults knows nothing of it. #}
+{% macro health_outages() -%}
+    {{ return(health_query(
+        "select table_name, cast(good_on as varchar) as good_on
+        from (
+            select
+                table_name,
+                max(case when status = 'accepted' then extracted_on end) as good_on,
+                max(case when status = 'refused' then extracted_on end) as refused_on
+            from pipeline.files
+            where extracted_on <= " ~ as_of_date() ~ "
+            group by table_name
+        ) as extracts
+        where refused_on > good_on
+        order by table_name")) }}
 {%- endmacro %}
 
 {# Columns of the wide facts that are named after measures or components. #}

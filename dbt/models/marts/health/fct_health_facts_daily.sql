@@ -6,11 +6,72 @@
 {%- set components = health_components() %}
 {%- set codes = health_status_codes() %}
 {%- set policy_day = as_of_date() if health_policy_mode() == 'latest' else 'profiled.as_of_date' %}
+{%- set tables = measures | map(attribute='source_table') | list %}
+{%- set outages = health_outages() | selectattr('table_name', 'in', tables) | list %}
 with
 
+{% if not outages -%}
 measured as (
     select * from {{ ref('int_health__measures_daily') }}
 ),
+{%- else -%}
+{%- for outage in outages %}
+{%- set own = measures | selectattr('source_table', 'equalto', outage.table_name) | list %}
+kept_{{ outage.table_name }} as (
+    select
+        account_id,
+        {%- if outage.good_on < var('from_date') | string and is_incremental() %}
+        {%- for measure in own %}
+        {{ measure.measure }}_value,
+        coalesce({{ measure.measure }}_status <> {{ codes.not_applicable }}, true)
+            as {{ measure.measure }}_is_applicable{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ this }}
+    where as_of_date = {{ window_start(1) }}
+        {%- else %}
+        {%- for measure in own %}
+        {{ measure.measure }}_value,
+        {{ measure.measure }}_is_applicable{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('int_health__measures_daily') }}
+    where as_of_date = cast('{{ outage.good_on }}' as date)
+        {%- endif %}
+),
+{% endfor %}
+measured as (
+    select
+        today.account_id,
+        today.as_of_date,
+        today.tier,
+        today.segment,
+        today.tenure_days
+        {%- for measure in measures %}
+        {%- set name = measure.measure %}
+        {%- set outage = outages
+            | selectattr('table_name', 'equalto', measure.source_table) | list | first %}
+        {%- if outage %}
+        {%- set kept = 'kept_' ~ outage.table_name %}
+        {%- set is_kept = "today.as_of_date > cast('" ~ outage.good_on ~ "' as date)" %},
+        case when {{ is_kept }} then {{ kept }}.{{ name }}_value else today.{{ name }}_value end
+            as {{ name }}_value,
+        case
+            when {{ is_kept }} then coalesce({{ kept }}.{{ name }}_is_applicable, true)
+            else today.{{ name }}_is_applicable
+        end as {{ name }}_is_applicable,
+        least(today.{{ name }}_observed_on, cast('{{ outage.good_on }}' as date))
+            as {{ name }}_observed_on
+        {%- else %},
+        today.{{ name }}_value,
+        today.{{ name }}_is_applicable,
+        today.{{ name }}_observed_on
+        {%- endif %}
+        {%- endfor %}
+    from {{ ref('int_health__measures_daily') }} as today
+    {%- for outage in outages %}
+    left join kept_{{ outage.table_name }} on today.account_id = kept_{{ outage.table_name }}.account_id
+    {%- endfor %}
+),
+{%- endif %}
 
 policy as (
     select * from {{ ref('int_health__policy_wide') }}

@@ -8,6 +8,9 @@ offset; without one they are UTC. Yes and no are true/false, t/f, yes/no, y/n, 1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import polars as pl
 
 _TRUE = ["true", "t", "yes", "y", "1"]
@@ -19,34 +22,86 @@ _MOMENT = (
 )
 
 
-def clean(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The column with missing values as null: blank text, and NaN in a column of numbers."""
+@dataclass(frozen=True)
+class Target:
+    """What a column is to become. `time_format` is strftime-like and replaces the ISO form."""
+
+    dtype: pl.DataType
+    time_format: str = ""
+
+
+def clean(cells: pl.DataFrame) -> pl.DataFrame:
+    """The cells with missing values as null: blank text, and NaN in columns of numbers."""
+    return cells.select(_cleaned(name, dtype) for name, dtype in cells.schema.items())
+
+
+def cast(cleaned: pl.DataFrame, targets: Mapping[str, Target]) -> pl.DataFrame:
+    """Cleaned columns as their target types, null where they cannot be read.
+
+    Columns without a target stay as they are.
+    """
+    usual = cleaned.with_columns(
+        _usual(name, cleaned.schema[name], target).cast(target.dtype).alias(name)
+        for name, target in targets.items()
+    )
+    # The forms of a value that most files use are tried first, the others only where that failed.
+    odd = {
+        name: target
+        for name, target in targets.items()
+        if cleaned.schema[name] == pl.String
+        and usual[name].null_count() > cleaned[name].null_count()
+    }
+    return usual.with_columns(
+        cleaned.select(
+            _from_text(pl.col(name), target.dtype, target.time_format)
+            .cast(target.dtype)
+            .alias(name)
+            for name, target in odd.items()
+        ).get_columns()
+    )
+
+
+def lost(cleaned: pl.DataFrame, typed: pl.DataFrame, name: str) -> pl.Series | None:
+    """True where a cell had a value and lost it in the cast; None when none did."""
+    if typed[name].null_count() == cleaned[name].null_count():
+        return None
+    return typed[name].is_null() & cleaned[name].is_not_null()
+
+
+def _cleaned(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if isinstance(dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         stripped = column.str.strip_chars()
         return pl.when(stripped != "").then(stripped).alias(name)
-    if dtype.is_float():
-        return column.fill_nan(None)
-    return column
+    return column.fill_nan(None) if dtype.is_float() else column
 
 
-def cast(name: str, source: pl.DataType, target: pl.DataType, time_format: str = "") -> pl.Expr:
-    """A cleaned column as the target type, null where it cannot be read.
-
-    `time_format` is strftime-like and replaces the ISO form of dates and timestamps in text.
-    """
-    column = pl.col(name)
-    if isinstance(source, pl.Categorical | pl.Enum):
-        source = pl.String()
+def _usual(name: str, source: pl.DataType, target: Target) -> pl.Expr:
+    """The column in the target type by its most usual form; text in other forms is null here."""
+    column, dtype = pl.col(name), target.dtype
     if source == pl.Null:
-        return column.cast(target)
-    if isinstance(target, pl.String):
+        return column
+    if isinstance(dtype, pl.String):
         return _to_text(column, source)
-    if isinstance(source, pl.String):
-        return _from_text(column, target, time_format)
-    return _from_typed(column, source, target)
+    if not isinstance(source, pl.String):
+        return _from_typed(column, source, dtype)
+    return _from_usual_text(column, target)
+
+
+def _from_usual_text(column: pl.Expr, target: Target) -> pl.Expr:
+    length = column.str.len_bytes()
+    match target.dtype:
+        case pl.Int64():
+            return column.cast(pl.Int64, strict=False)
+        case pl.Date() if not target.time_format:
+            return pl.when(length == 10).then(column).str.to_date("%Y-%m-%d", strict=False)
+        case pl.Datetime() if not target.time_format:
+            plain = pl.when(length == 19).then(column)
+            return plain.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
+        case _:
+            return _from_text(column, target.dtype, target.time_format)
 
 
 def _to_text(column: pl.Expr, source: pl.DataType) -> pl.Expr:

@@ -18,7 +18,7 @@ import polars as pl
 
 from dagster_project.errors import CspError
 from dagster_project.expressions import quote_identifier, quote_text, to_sql
-from dagster_project.ingestion.casting import cast, clean
+from dagster_project.ingestion.casting import Target, cast, clean, lost
 from dagster_project.ingestion.discovery import Discovery, Extract, check_landing, file_format
 from dagster_project.ingestion.mapping import (
     ColumnSource,
@@ -168,10 +168,10 @@ class _Dates:
             for batch in read_batches(con, path, kind, {column}):
                 if column not in batch.frame.columns:
                     continue
-                cleaned = batch.frame.select(clean(column, batch.frame.schema[column]))
-                days = cleaned.select(
-                    cast(column, cleaned.schema[column], pl.Date(), spec.format)
-                ).to_series()
+                typed = cast(
+                    clean(batch.frame.select(column)), {column: Target(pl.Date(), spec.format)}
+                )
+                days = typed.to_series()
                 if isinstance(day := days.max(), date):
                     newest.append(day)
         except FileRefused:
@@ -300,24 +300,17 @@ class _MappedRead:
         self, spec: VendorFile, cells: pl.DataFrame, rejects: list[pl.DataFrame]
     ) -> pl.DataFrame:
         """Cells as the mapping types them; rows with a cell that is not are rejected."""
-        present = [name for name in spec.columns if name in cells.columns]
-        cleaned = cells.select(LINE, *(clean(name, cells.schema[name]) for name in present))
-        typed = cleaned.select(
-            LINE,
-            *(
-                cast(name, cleaned.schema[name], _TYPES[kind.type], kind.format)
-                .cast(_TYPES[kind.type])
-                .alias(name)
-                for name in present
-                for kind in [spec.column(name)]
-            ),
+        kinds = {name: spec.column(name) for name in spec.columns if name in cells.columns}
+        cleaned = clean(cells.select(LINE, *kinds))
+        typed = cast(
+            cleaned, {name: Target(_TYPES[kind.type], kind.format) for name, kind in kinds.items()}
         )
         bad = pl.repeat(False, typed.height, dtype=pl.Boolean, eager=True)
         faults = []
-        for name in present:
-            if typed[name].null_count() == cleaned[name].null_count():
+        for name, kind in kinds.items():
+            is_lost = lost(cleaned, typed, name)
+            if is_lost is None:
                 continue
-            is_lost = typed[name].is_null() & cleaned[name].is_not_null()
             bad = bad | is_lost
             faults.append(
                 cleaned.filter(is_lost).select(
@@ -325,7 +318,7 @@ class _MappedRead:
                     pl.lit("type").alias("rule"),
                     pl.lit(name).alias("column"),
                     pl.col(name).cast(pl.String).alias("value"),
-                    pl.lit(f"{name} is not a {spec.column(name).type}").alias("message"),
+                    pl.lit(f"{name} is not a {kind.type}").alias("message"),
                 )
             )
         if not faults:

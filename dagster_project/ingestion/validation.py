@@ -13,7 +13,7 @@ import pandera.polars as pa
 import polars as pl
 
 from dagster_project.contracts import Column, Contract, RowRule, Vocabulary
-from dagster_project.ingestion.casting import cast, clean
+from dagster_project.ingestion.casting import Target, cast, clean, lost
 from dagster_project.ingestion.reading import LINE
 
 FILE = "_file"
@@ -62,6 +62,7 @@ class Validator:
         self.contract = contract
         self.column_names = contract.column_names
         self._columns: dict[str, Column] = {column.name: column for column in contract.columns}
+        self._targets = {name: Target(dtype) for name, dtype in contract.dtypes.items()}
         self._rules: dict[str, RowRule] = {rule.name: rule for rule in contract.row_rules}
         self._schema: pa.DataFrameSchema = contract.checked_schema(vocabulary)
         self._allowed = {
@@ -73,16 +74,8 @@ class Validator:
 
         An absent nullable column reads null. Neither order nor content of good rows is changed.
         """
-        cleaned = self._cleaned(cells)
-        source = cleaned.schema
-        typed = cleaned.select(
-            FILE,
-            LINE,
-            *(
-                cast(name, source[name], column.dtype).cast(column.dtype).alias(name)
-                for name, column in self._columns.items()
-            ),
-        )
+        cleaned = clean(self._shaped(cells))
+        typed = cast(cleaned, self._targets)
         unread = self._unread(cleaned, typed)
         broken = self._broken(typed)
         if unread is None and broken is None:
@@ -98,16 +91,13 @@ class Validator:
         is_bad = pl.int_range(pl.len()).is_in(rejected.implode())
         return Judged(typed.filter(~is_bad), self._rejects(cleaned, faults))
 
-    def _cleaned(self, cells: pl.DataFrame) -> pl.DataFrame:
-        present = [name for name in self._columns if name in cells.columns]
+    def _shaped(self, cells: pl.DataFrame) -> pl.DataFrame:
         return cells.select(
             FILE,
             LINE,
-            *(clean(name, cells.schema[name]) for name in present),
             *(
-                pl.lit(None, dtype=column.dtype).alias(name)
-                for name, column in self._columns.items()
-                if name not in present
+                pl.col(name) if name in cells.columns else pl.lit(None, dtype=dtype).alias(name)
+                for name, dtype in self.contract.dtypes.items()
             ),
         )
 
@@ -115,11 +105,11 @@ class Validator:
         """Cells that had a value and lost it in the cast."""
         parts = []
         for name, column in self._columns.items():
-            if typed[name].null_count() == cleaned[name].null_count():
-                continue
-            rows = (typed[name].is_null() & cleaned[name].is_not_null()).arg_true()
-            words = _TYPE_WORDS.get(column.duckdb_type, f"a {column.duckdb_type}")
-            parts.append(_faults(rows, "type", name, f"{name} is not {words}"))
+            is_lost = lost(cleaned, typed, name)
+            if is_lost is not None:
+                words = _TYPE_WORDS.get(column.duckdb_type, f"a {column.duckdb_type}")
+                message = f"{name} is not {words}"
+                parts.append(_faults(is_lost.arg_true(), "type", name, message))
         return pl.concat(parts) if parts else None
 
     def _broken(self, typed: pl.DataFrame) -> pl.DataFrame | None:

@@ -7,17 +7,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dagster_project.ingestion.casting import cast, clean
+from dagster_project.ingestion.casting import Target, cast, clean
 
 MONEY = pl.Decimal(18, 2)
 MOMENT = pl.Datetime("us")
 
 
 def _cast(values: pl.Series, target: pl.DataType, time_format: str = "") -> list[Any]:
-    frame = values.alias("x").to_frame()
-    cleaned = frame.select(clean("x", frame.schema["x"]))
-    typed = cleaned.select(cast("x", cleaned.schema["x"], target, time_format).cast(target))
-    return typed.to_series().to_list()
+    cleaned = clean(values.alias("x").to_frame())
+    return cast(cleaned, {"x": Target(target, time_format)})["x"].to_list()
 
 
 def _at(text: str) -> datetime:
@@ -68,6 +66,9 @@ def _at(text: str) -> datetime:
 )
 def test_text_is_read_or_is_nothing(text: str, target: pl.DataType, expected: object) -> None:
     assert _cast(pl.Series([text]), target) == [expected]
+    # Beside values in the usual forms the odd ones read the same.
+    usual = ["5", "true", "2026-01-01", "2026-01-01 10:00:00"]
+    assert _cast(pl.Series([*usual, text]), target)[-1] == expected
 
 
 @pytest.mark.parametrize(

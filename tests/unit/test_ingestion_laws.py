@@ -26,7 +26,7 @@ _history = st.lists(_extract, min_size=1, max_size=5)
 _usage_row = st.tuples(st.sampled_from(["u", "v", ""]), st.integers(0, 2), st.integers(1, 2))
 _usage = st.lists(st.lists(_usage_row, max_size=4), min_size=1, max_size=4)
 
-SETTINGS = settings(deadline=None, max_examples=25)
+SETTINGS = settings(deadline=None, max_examples=15)
 
 
 def _day(number: int) -> date:

@@ -337,11 +337,11 @@ def _load_matches(con: duckdb.DuckDBPyConnection, layer: tuple[str, ...], from_d
         """,
         [list(layer)],
     )
-    _cut_superseded(con)
+    _cut_superseded(con, layer)
     con.execute("insert into chained_matches select * from layer_matches")
 
 
-def _cut_superseded(con: duckdb.DuckDBPyConnection) -> None:
+def _cut_superseded(con: duckdb.DuckDBPyConnection, layer: tuple[str, ...]) -> None:
     """Take out of `layer_matches` the days a superseding playbook has work open."""
     con.execute(
         f"""
@@ -351,10 +351,11 @@ def _cut_superseded(con: duckdb.DuckDBPyConnection) -> None:
                 coalesce(up.closed_on, {_FAR}) as to_on
             from supersedings
             inner join all_episodes as up on supersedings.winner = up.playbook_id
-            where supersedings.loser in (select playbook_id from layer_matches)
+            where list_contains(?, supersedings.loser)
         )
         select * from ({merged("select * from windows", "playbook_id, account_id")})
-        """
+        """,
+        [list(layer)],
     )
     con.execute("insert into superseded_days select * from blocked")
     con.execute(

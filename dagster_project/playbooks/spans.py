@@ -67,7 +67,7 @@ def _piece_days(con: duckdb.DuckDBPyConnection, first: date, last: date) -> int:
         f" where as_of_date between {day(first)} and {day(last)}"
     ).fetchall()
     days = (last - first).days + 1
-    return max(7, PIECE_ACCOUNT_DAYS * days // max(int(rows[0][0]), 1))
+    return min(days, max(7, PIECE_ACCOUNT_DAYS * days // max(int(rows[0][0]), 1)))
 
 
 def _reopen(con: duckdb.DuckDBPyConnection, rules: RuleBook, from_date: date) -> None:

@@ -78,6 +78,10 @@ usage as (
     select * from {{ ref('int_usage__account_daily') }}
 ),
 
+stage_inputs as (
+    select * from {{ ref('int_health__stage_inputs') }}
+),
+
 area_stages as (
     select
         account_id,
@@ -135,6 +139,7 @@ joined as (
         {%- endfor %}
         usage.usage_count_28d,
         usage.usage_count_prev_28d,
+        stage_inputs.first_told_on <= account_days.as_of_date as has_stage_inputs,
         stage_gaps.stage_gap_sum,
         stage_gaps.area_count,
         engagement.executive_call_count,
@@ -208,6 +213,7 @@ joined as (
         on
             account_days.account_id = usage.account_id
             and account_days.as_of_date = usage.as_of_date
+    left join stage_inputs on account_days.account_id = stage_inputs.account_id
     left join stage_gaps
         on
             account_days.account_id = stage_gaps.account_id
@@ -292,9 +298,12 @@ measured as (
         feature_usage_until_on is null or coalesce(usage_count_prev_28d, 0) > 0
             as usage_trend_ratio_is_applicable,
 
-        cast(stage_gap_sum as double) / nullif(area_count, 0) as stage_vs_tenure_value,
+        case
+            when has_stage_inputs then cast(stage_gap_sum as double) / nullif(area_count, 0)
+        end as stage_vs_tenure_value,
         as_of_date as stage_vs_tenure_observed_on,
-        coalesce(area_count, 0) > 0 as stage_vs_tenure_is_applicable,
+        not coalesce(has_stage_inputs, false) or coalesce(area_count, 0) > 0
+            as stage_vs_tenure_is_applicable,
 
         -- outcomes
         cast(objective_met_count as double) / nullif(objective_decided_count, 0)

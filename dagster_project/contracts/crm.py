@@ -81,7 +81,8 @@ class Subscriptions(pa.DataFrameModel):
         "Solution area (policy list `solution_areas`).", vocabulary="solution_areas"
     )
     started_on: pl.Date = business_date("First day of the term.")
-    renews_on: pl.Date = business_date("Renewal day of the term.", nullable=True)
+    # A plan that lies ahead: what was planned on a day is what the extract of its time said.
+    renews_on: pl.Date = identity("Planned renewal day of the term.", nullable=True)
     ended_on: pl.Date = business_date("Day it actually ended.", nullable=True)
     arr_usd: Money = identity("Annual recurring revenue, US dollars.", ge=0)
     seats: pl.Int64 = identity("Licensed seats.", nullable=True, ge=0)

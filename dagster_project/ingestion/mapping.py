@@ -30,7 +30,7 @@ from dagster_project.expressions import (
 )
 from dagster_project.expressions.names import nearest
 from dagster_project.ingestion.discovery import FORMATS, file_format
-from dagster_project.ingestion.yaml_lines import Document, Place, read_document
+from dagster_project.yaml_lines import Document, Place, read_document
 
 SHIPPED = Path(__file__).parent / "sources"
 

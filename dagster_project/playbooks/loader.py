@@ -40,7 +40,7 @@ from dagster_project.playbooks.model import (
 )
 from dagster_project.playbooks.rulebook import Condition, Rule, RuleBook, is_running
 from dagster_project.playbooks.scopes import SCOPES
-from dagster_project.playbooks.yaml_lines import Document, Place, read_document
+from dagster_project.yaml_lines import Document, Place, read_document
 
 SIGNALS_FILE = "signals.yml"
 RETIRED_FILE = "retired.yml"

@@ -1,79 +1,111 @@
-{# Kaplan-Meier times per day, for the whole run range in one pass. `spells` names a CTE of
-   one metric with metric_id, tier, region, owner, solution_area, playbook, started_on, ended_on (first day after the
-   spell; null while open), known_on (day from which the end is known), left_on (first day the
-   subject was no longer seen; null while it is), shown_from_on and shown_until_on (exclusive, null
-   when nothing follows: the days on which this is what was known of the spell; from its start at
-   the earliest) and is_excluded (its start was not observed).
+{# Kaplan-Meier times per day, for the whole run range in one pass. `spells` names a CTE of one
+   metric with metric_id, tier, region, owner, solution_area, playbook, started_on, ended_on (first
+   day after the spell; null while open), known_on (day from which the end is known), left_on (first
+   day the subject was no longer seen; null while it is), shown_from_on and shown_until_on
+   (exclusive, null when nothing follows: the days on which this is what was known of the spell; from
+   its start at the earliest) and is_excluded (its start was not observed).
    A spell is looked at on every day of its window from its start. On day D it ended when known_on
    <= D, and is censored at D, or at left_on, otherwise; so day D never knows a later end.
    The time read is the first at which the share still open is at most the survival quantile. Its
    logarithms are rounded to 12 places before they are added, which makes the sum the same in any
    order, and the product to 9 before it is compared, so that an exact half is a half.
+   Spells x days is the largest thing here, so it carries numbers only: a cut is a key.
    Needs `days`, `definitions`, `dimensions`, `policy`, `metric_presence`. Ends with the CTE
    `survival`, shaped like the input of metric_judged. #}
 {% macro metric_survival_ctes(metric_id, spells='spells') -%}
-spell_days as (
+spell_cuts as (
     select
-        {{ spells }}.metric_id,
-        days.as_of_date,
-        {{ spells }}.tier,
-        {{ spells }}.region,
-        {{ spells }}.owner,
-        {{ spells }}.solution_area,
-        {{ spells }}.playbook,
+        {{ spells }}.started_on,
+        {{ spells }}.known_on,
+        {{ spells }}.left_on,
         {{ spells }}.is_excluded,
-        coalesce({{ spells }}.known_on <= days.as_of_date, false) as is_ended,
-        coalesce({{ spells }}.left_on <= days.as_of_date, false) as is_gone,
-        case
-            when {{ spells }}.known_on <= days.as_of_date
-                then {{ days_between(spells ~ '.started_on', spells ~ '.ended_on') }}
-            else {{ days_between(
-                spells ~ '.started_on',
-                'least(days.as_of_date, coalesce(' ~ spells ~ '.left_on, days.as_of_date))'
-            ) }}
-        end as observed_days,
-        coalesce(definitions.alert, definitions.target) as at_risk_after_days
+        dimensions.dimension,
+        {{ metric_dimension_value(spells, 'dimensions') }} as dimension_value,
+        {{ days_between(spells ~ '.started_on', spells ~ '.ended_on') }} as ended_days,
+        coalesce(definitions.alert, definitions.target) as at_risk_after_days,
+        greatest({{ spells }}.shown_from_on, {{ from_date() }}) as looked_from_on,
+        least(
+            {{ spells }}.started_on + cast(definitions.window_days as integer),
+            coalesce({{ spells }}.shown_until_on, {{ as_of_date() }} + 1),
+            {{ as_of_date() }} + 1
+        ) as looked_until_on
     from {{ spells }}
     inner join definitions on {{ spells }}.metric_id = definitions.metric_id
+    inner join dimensions on {{ spells }}.metric_id = dimensions.metric_id
+),
+
+survival_cuts as (
+    select
+        dimension,
+        dimension_value,
+        row_number() over (order by dimension, dimension_value) as cut_number
+    from (
+        select
+            dimension,
+            dimension_value
+        from spell_cuts
+        union distinct
+        select
+            dimension,
+            dimension_value
+        from metric_presence
+        where metric_id = '{{ metric_id }}'
+    ) as found
+),
+
+spell_days as (
+    select
+        cast(survival_cuts.cut_number as integer) as cut_number,
+        days.as_of_date,
+        spell_cuts.is_excluded,
+        coalesce(spell_cuts.known_on <= days.as_of_date, false) as is_ended,
+        coalesce(spell_cuts.left_on <= days.as_of_date, false) as is_gone,
+        cast(
+            case
+                when spell_cuts.known_on <= days.as_of_date then spell_cuts.ended_days
+                else {{ days_between(
+                    'spell_cuts.started_on',
+                    'least(days.as_of_date, coalesce(spell_cuts.left_on, days.as_of_date))'
+                ) }}
+            end as integer
+        ) as observed_days,
+        spell_cuts.at_risk_after_days
+    from spell_cuts
+    inner join survival_cuts
+        on
+            spell_cuts.dimension = survival_cuts.dimension
+            and spell_cuts.dimension_value = survival_cuts.dimension_value
     inner join days
         on
-            {{ spells }}.shown_from_on <= days.as_of_date
-            and coalesce({{ spells }}.shown_until_on > days.as_of_date, true)
-            and {{ spells }}.started_on + cast(definitions.window_days as integer)
-            > days.as_of_date
+            spell_cuts.looked_from_on <= days.as_of_date
+            and spell_cuts.looked_until_on > days.as_of_date
 ),
 
 spell_counts as (
     select
-        spell_days.metric_id,
-        spell_days.as_of_date,
-        dimensions.dimension,
-        {{ metric_dimension_value('spell_days', 'dimensions') }} as dimension_value,
-        spell_days.observed_days,
-        count_if(spell_days.is_ended and not spell_days.is_excluded) as ended_count,
-        count_if(not spell_days.is_excluded) as spell_count,
-        count_if(
-            not spell_days.is_excluded
-            and not spell_days.is_ended
-            and not spell_days.is_gone
-            and spell_days.observed_days > spell_days.at_risk_after_days
+        cut_number,
+        as_of_date,
+        observed_days,
+        cast(count_if(is_ended and not is_excluded) as integer) as ended_count,
+        cast(count_if(not is_excluded) as integer) as spell_count,
+        cast(
+            count_if(
+                not is_excluded
+                and not is_ended
+                and not is_gone
+                and observed_days > at_risk_after_days
+            ) as integer
         ) as at_risk_count,
-        count_if(spell_days.is_excluded) as excluded_count
+        cast(count_if(is_excluded) as integer) as excluded_count
     from spell_days
-    inner join dimensions on spell_days.metric_id = dimensions.metric_id
-    group by
-        spell_days.metric_id,
-        spell_days.as_of_date,
-        dimensions.dimension,
-        {{ metric_dimension_value('spell_days', 'dimensions') }},
-        spell_days.observed_days
+    group by cut_number, as_of_date, observed_days
 ),
 
 exposed as (
     select
         *,
         sum(spell_count) over (
-            partition by metric_id, as_of_date, dimension, dimension_value
+            partition by cut_number, as_of_date
             order by observed_days
             rows between current row and unbounded following
         ) as exposed_count
@@ -92,12 +124,12 @@ hazards as (
                     as decimal(28, 12)
                 )
             end
-        ) over key_times as log_open,
+        ) over cut_times as log_open,
         max(case when ended_count > 0 and ended_count = exposed_count then 1 else 0 end)
-            over key_times as is_all_ended
+            over cut_times as is_all_ended
     from exposed
-    window key_times as (
-        partition by metric_id, as_of_date, dimension, dimension_value
+    window cut_times as (
+        partition by cut_number, as_of_date
         order by observed_days
         rows between unbounded preceding and current row
     )
@@ -115,10 +147,8 @@ shares as (
 
 medians as (
     select
-        shares.metric_id,
+        shares.cut_number,
         shares.as_of_date,
-        shares.dimension,
-        shares.dimension_value,
         min(case
             when shares.ended_count > 0 and shares.open_ratio <= policy.survival_quantile
                 then shares.observed_days
@@ -130,32 +160,32 @@ medians as (
         sum(shares.excluded_count) as excluded_count
     from shares
     cross join policy
-    group by shares.metric_id, shares.as_of_date, shares.dimension, shares.dimension_value
+    group by shares.cut_number, shares.as_of_date
 ),
 
 survival_keys as (
     select
-        metric_id,
-        as_of_date,
-        dimension,
-        dimension_value
+        cut_number,
+        as_of_date
     from medians
     union distinct
     select
-        metric_id,
-        as_of_date,
-        dimension,
-        dimension_value
+        survival_cuts.cut_number,
+        metric_presence.as_of_date
     from metric_presence
-    where metric_id = '{{ metric_id }}'
+    inner join survival_cuts
+        on
+            metric_presence.dimension = survival_cuts.dimension
+            and metric_presence.dimension_value = survival_cuts.dimension_value
+    where metric_presence.metric_id = '{{ metric_id }}'
 ),
 
 survival as (
     select
-        survival_keys.metric_id,
+        '{{ metric_id }}' as metric_id,
         survival_keys.as_of_date,
-        survival_keys.dimension,
-        survival_keys.dimension_value,
+        survival_cuts.dimension,
+        survival_cuts.dimension_value,
         cast(medians.value as double) as value,
         cast(
             case when medians.value is null then medians.followed_days end as double
@@ -170,11 +200,10 @@ survival as (
                     || cast(medians.followed_days as varchar) || ' days'
         end as reason
     from survival_keys
+    inner join survival_cuts on survival_keys.cut_number = survival_cuts.cut_number
     left join medians
         on
-            survival_keys.metric_id = medians.metric_id
+            survival_keys.cut_number = medians.cut_number
             and survival_keys.as_of_date = medians.as_of_date
-            and survival_keys.dimension = medians.dimension
-            and survival_keys.dimension_value = medians.dimension_value
 )
 {%- endmacro %}

@@ -56,6 +56,10 @@ def _count(text: str) -> int:
     return number
 
 
+def _step(text: str) -> str | int:
+    return text if text == "month" else _count(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="csp", description="Customer-success playbooks as a daily data pipeline."
@@ -85,6 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("account", help="account id or name")
     explain.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
     explain.add_argument("--since", type=_date, metavar="DATE", help="default: 30 days earlier")
+
+    backtest = add("backtest", _backtest, "did the score, as known then, see churn coming")
+    backtest.add_argument("--from", dest="from_date", type=_date, metavar="DATE")
+    backtest.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+    backtest.add_argument(
+        "--step", type=_step, default="month", metavar="month|DAYS", help="between cohorts"
+    )
+
+    suggest = add("policy-suggest", _policy_suggest, "weights fitted on past outcomes, for review")
+    suggest.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    suggest.add_argument("--level", choices=("component", "measure"), default="component")
+    suggest.add_argument("--outcome", default="churn_or_contraction")
+    suggest.add_argument("--horizon", type=_count, default=None, metavar="DAYS")
+    suggest.add_argument("--effective-from", type=_date, default=None, metavar="DATE")
 
     sample = add("sample", _sample, "write seeded synthetic extracts of any size")
     sample.add_argument("--accounts", type=_count, default=60)
@@ -157,6 +175,33 @@ def _explain(call: argparse.Namespace) -> None:
     settings = _settings(call)
     with connect(settings.published, settings, read_only=True) as con:
         print(explain_account(con, call.account, as_of=call.as_of, since=call.since))
+
+
+def _backtest(call: argparse.Namespace) -> None:
+    from dagster_project.proof import backtest, render_backtest
+    from dagster_project.warehouse import connect
+
+    settings = _settings(call)
+    with connect(settings.published, settings, read_only=True) as con:
+        print(render_backtest(backtest(con, call.from_date, call.as_of, step=call.step)))
+
+
+def _policy_suggest(call: argparse.Namespace) -> None:
+    from dagster_project.proof import policy_suggest, render_suggestion
+    from dagster_project.warehouse import connect
+
+    settings = _settings(call)
+    with connect(settings.published, settings, read_only=True) as con:
+        suggestion = policy_suggest(
+            con,
+            seeds=settings.seeds / "health",
+            out=call.out,
+            level=call.level,
+            outcome=call.outcome,
+            horizon_days=call.horizon,
+            effective_from=call.effective_from,
+        )
+    print(render_suggestion(suggestion))
 
 
 def _sample(call: argparse.Namespace) -> None:

@@ -7,8 +7,15 @@ import dagster as dg
 from dagster_project.defs.checks import accounts_scored, freshness
 from dagster_project.defs.dbt_project import prepare_manifest, read_manifest
 from dagster_project.defs.ingest import ingest_extracts
-from dagster_project.defs.jobs import daily_job, daily_schedule, new_extracts
+from dagster_project.defs.jobs import (
+    daily_job,
+    daily_schedule,
+    new_extracts,
+    proof_job,
+    proof_schedule,
+)
 from dagster_project.defs.playbooks import playbook_assets
+from dagster_project.defs.proof import proof_assets
 from dagster_project.defs.publish import SNAPSHOT_KEY, publish_assets
 from dagster_project.defs.resources import Installation, dbt_resource
 from dagster_project.defs.transform import transform_assets
@@ -37,10 +44,11 @@ def build_defs(settings: Settings, *, waits_when_busy: bool = True) -> dg.Defini
             *transform_assets(manifest_path),
             playbook_assets(manifest),
             publish,
+            proof_assets(manifest),
         ],
         asset_checks=[accounts_scored],
-        jobs=[daily_job()],
-        schedules=[daily_schedule(settings)],
+        jobs=[daily_job(), proof_job()],
+        schedules=[daily_schedule(settings), proof_schedule(settings)],
         sensors=[new_extracts],
         resources={
             "installation": Installation.of(settings, waits_when_busy=waits_when_busy),

@@ -15,6 +15,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from dagster_project.errors import ConfigError
+from dagster_project.proof import BACKTEST_TABLES
 from dagster_project.settings import Settings
 from dagster_project.warehouse.publish import Dictionary
 
@@ -113,4 +114,7 @@ def dictionary(manifest: Mapping[str, Any]) -> Dictionary:
         for column in node.get("columns", {}).values():
             if column.get("description"):
                 columns[name, column["name"]] = " ".join(column["description"].split())
+    for name, table in BACKTEST_TABLES.items():
+        tables[name] = table.description
+        columns |= {(name, column): text for column, (_, text) in table.columns.items()}
     return Dictionary(tables, columns)

@@ -11,17 +11,43 @@ from dagster_project.defs.resources import Installation
 from dagster_project.settings import Settings
 
 DAILY_JOB = "daily"
+PROOF_JOB = "proof"
+# Looks back over all of history; belongs to the month, not to the day.
+PROOF_GROUP = dg.AssetSelection.groups("proof")
 
 
 def daily_job() -> UnresolvedAssetJobDefinition:
     """Everything, once, over one range of days. A backfill is the same job over a longer range."""
     return dg.define_asset_job(
         DAILY_JOB,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - PROOF_GROUP,
         description="Extracts in, marts, playbooks, metrics, publication.",
         # One process: a process per step costs more than the step.
         executor_def=dg.in_process_executor,
         tags={"dagster/max_runtime": str(6 * 3600)},
+    )
+
+
+def proof_job() -> UnresolvedAssetJobDefinition:
+    """The backtest of the score; the next daily run publishes its tables."""
+    return dg.define_asset_job(
+        PROOF_JOB,
+        selection=PROOF_GROUP,
+        description="Holds the score as known then against what followed.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def proof_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Once a month, an hour before the daily run."""
+    minute, hour, *_ = settings.schedule_cron.split()
+    early = f"{minute} {(int(hour) - 1) % 24} 1 * *" if hour.isdigit() else "0 4 1 * *"
+    return dg.ScheduleDefinition(
+        name="proof_schedule",
+        job_name=PROOF_JOB,
+        cron_schedule=early,
+        execution_timezone=settings.schedule_timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
     )
 
 

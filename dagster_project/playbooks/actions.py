@@ -43,7 +43,7 @@ def write_actions(
     _write_tables(con, today)
     _write_rejects(con, start, today)
     _write_signals(con, start)
-    write_rule_states(con, start)
+    write_rule_states(con, start, today)
     return {**_counts(con, start, today), "restated": restated}
 
 
@@ -495,7 +495,7 @@ def _write_signals(con: duckdb.DuckDBPyConnection, start: str) -> None:
     )
 
 
-def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
+def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) -> None:
     """Cut raw verdicts where work opens and closes, and say of every piece what became of it."""
     con.execute(
         f"delete from {RULE_STATES.name} where valid_from_on >= {start}"
@@ -562,6 +562,7 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str) -> None:
             from matched
             inner join points on matched.span_id = points.span_id
                 and points.point_on >= matched.from_on and points.point_on < matched.to_on
+                and points.point_on <= {today}
         ),
         labelled as (
             select pieces.*, standing.action_id as standing_id, standing.rule_id as standing_rule,

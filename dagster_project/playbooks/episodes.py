@@ -190,7 +190,7 @@ def open_episodes(
     _load_standing(con, from_date, as_of_date)
     counts.continued = _count(con, "episodes")
     for layer in rules.strata:
-        _load_matches(con, layer, from_date)
+        _load_matches(con, layer, from_date, as_of_date)
         _join_islands(con, layer, from_date, as_of_date)
         _close(con, "not is_new and list_contains(?, playbook_id)", list(layer), as_of_date)
         number = 0
@@ -279,11 +279,13 @@ def _load_standing(con: duckdb.DuckDBPyConnection, from_date: date, as_of_date: 
     )
 
 
-def _load_matches(con: duckdb.DuckDBPyConnection, layer: tuple[str, ...], from_date: date) -> None:
+def _load_matches(
+    con: duckdb.DuckDBPyConnection, layer: tuple[str, ...], from_date: date, as_of_date: date
+) -> None:
     """Matched spans of a layer's rules that can still matter, cut to chains and supersedings."""
     start = day(from_date)
     pieces = merged(
-        "select * from chained where from_on < to_on",
+        f"select * from chained where from_on < to_on and from_on <= {day(as_of_date)}",
         "rule_id, playbook_id, account_id, scope, match_from_on",
         "solution_area, evidence",
     )

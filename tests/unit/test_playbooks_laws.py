@@ -128,6 +128,8 @@ def test_what_always_holds(accounts: Accounts) -> None:
         """
         select count(*) from playbooks.actions as a inner join playbooks.actions as b
             on a.playbook_id = b.playbook_id and a.account_id = b.account_id
+            and a.close_reason is distinct from 'restated'
+            and b.close_reason is distinct from 'restated'
             and a.scope = b.scope and a.action_id < b.action_id
             and a.opened_on < coalesce(b.closed_on, date '9999-12-31')
             and b.opened_on < coalesce(a.closed_on, date '9999-12-31')
@@ -143,6 +145,7 @@ def test_what_always_holds(accounts: Accounts) -> None:
             and coalesce(s.valid_to_on, date '9999-12-31') > a.opened_on
             and s.reason = a.action_id
         where s.rule_id is null and a.closed_on is distinct from a.opened_on
+            and a.close_reason is distinct from 'restated'
             or a.evidence is null or a.evidence = '{}'
         """
     ).fetchall() == [(0,)]
@@ -169,6 +172,10 @@ def test_what_always_holds(accounts: Accounts) -> None:
             from playbooks.rule_states
         ) where next_on < coalesce(valid_to_on, date '9999-12-31')
         """
+    ).fetchall() == [(0,)]
+    assert con.execute(
+        "select count(*) from playbooks.rule_states where valid_from_on > ? or valid_to_on > ?",
+        [day(DAYS - 1), day(DAYS - 1)],
     ).fetchall() == [(0,)]
     # Nothing is dated after the clock, and an event follows its action's opening.
     assert con.execute(

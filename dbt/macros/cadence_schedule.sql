@@ -138,16 +138,16 @@ steps as (
     from stored
 ),
 
-compared_steps as (
+previous_steps as (
     select
         *,
-        lag(as_of_date) over schedule is null
-        or tier is distinct from lag(tier) over schedule
-        or health_zone is distinct from lag(health_zone) over schedule
-        or is_at_risk is distinct from lag(is_at_risk) over schedule
-        or state is distinct from lag(state) over schedule
-        or interval_days is distinct from lag(interval_days) over schedule
-        or daily_micro_calls is distinct from lag(daily_micro_calls) over schedule as is_change
+        lag(as_of_date) over schedule as previous_on,
+        lag(tier) over schedule as previous_tier,
+        lag(health_zone) over schedule as previous_zone,
+        lag(is_at_risk) over schedule as was_at_risk,
+        lag(state) over schedule as previous_state,
+        lag(interval_days) over schedule as previous_interval_days,
+        lag(daily_micro_calls) over schedule as previous_micro_calls
     from steps
     window schedule as (partition by account_id, call_type order by as_of_date)
 ),
@@ -155,8 +155,16 @@ compared_steps as (
 -- All call types of an account change together, so that one day's rates can be read side by side.
 changed_steps as (
     select *
-    from compared_steps
-    qualify bool_or(is_change) over (partition by account_id, as_of_date)
+    from previous_steps
+    qualify bool_or(
+        previous_on is null
+        or tier is distinct from previous_tier
+        or health_zone is distinct from previous_zone
+        or is_at_risk is distinct from was_at_risk
+        or state is distinct from previous_state
+        or interval_days is distinct from previous_interval_days
+        or daily_micro_calls is distinct from previous_micro_calls
+    ) over (partition by account_id, as_of_date)
 ),
 
 -- An account older than the history begins where a steady tier rhythm would have brought it.
@@ -198,16 +206,22 @@ beginnings as (
     where stored.account_id is null
 ),
 
+accrued_steps as (
+    select
+        *,
+        lag(as_of_date) over schedule as accrued_from_on,
+        lag(daily_micro_calls) over schedule as accrued_daily
+    from changed_steps
+    window schedule as (partition by account_id, call_type order by as_of_date)
+),
+
 accruals as (
     select
         *,
         coalesce(
-            lag(daily_micro_calls) over schedule
-            * {{ days_between('lag(as_of_date) over schedule', 'as_of_date') }},
-            0
+            accrued_daily * {{ days_between('accrued_from_on', 'as_of_date') }}, 0
         ) as gained_micro_calls
-    from changed_steps
-    window schedule as (partition by account_id, call_type order by as_of_date)
+    from accrued_steps
 ),
 
 rate_rows as (

@@ -108,8 +108,10 @@ rates as (
                 ),
                 {{ cadence_micro_calls() }}
             ),
-            case when bent_spans.is_at_risk then coalesce(risk_intervals.daily_micro_calls, 0)
-                else 0 end
+            case
+                when bent_spans.is_at_risk then coalesce(risk_intervals.daily_micro_calls, 0)
+                else 0
+            end
         ) as bent_micro_calls
     from bent_spans
     cross join call_types

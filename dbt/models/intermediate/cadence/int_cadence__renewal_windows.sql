@@ -1,4 +1,4 @@
--- Grain: account_id, due_on, opened_on, seen_from_on, seen_until_on; when a planning call is in view.
+-- Grain: account_id, due_on, opened_on, seen_from_on, seen_until_on; days a call is in view.
 {#- A renewal date is known from versions of the subscription: a slot is in view on the days of its
     window on which the version in force names that renewal. It comes to be when it still is in
     view on its due date (seen_until_on is that day). #}
@@ -49,12 +49,12 @@ windows as (
     select
         terms.account_id,
         terms.renews_on,
+        terms.from_on,
+        terms.to_on,
         steps.step,
         steps.grace_days,
         terms.renews_on - steps.days_before_renewal as due_on,
-        terms.renews_on - steps.days_before_renewal - steps.window_days + 1 as opened_on,
-        terms.from_on,
-        terms.to_on
+        terms.renews_on - steps.days_before_renewal - steps.window_days + 1 as opened_on
     from terms
     inner join accounts on terms.account_id = accounts.account_id
     cross join steps

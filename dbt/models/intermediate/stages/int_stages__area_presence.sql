@@ -1,4 +1,4 @@
--- Grain: account_id, solution_area, starts_on; stretches of the run in which the area can be judged.
+-- Grain: account_id, solution_area, starts_on; stretches of the run in which the area is judged.
 {#- An area is judged while a subscription is active and the account is a customer. Outside, it
     neither holds nor fails a stage: nothing of an absent product can be observed. #}
 with

@@ -56,7 +56,7 @@ readings as (
     where
         value is not null
         and measured_on
-        >= (select {{ from_date() }} - gauge_lookback_days - 1 from policy)
+        >= (select {{ from_date() }} - policy.gauge_lookback_days - 1 from policy)
 ),
 
 judged_readings as (
@@ -131,11 +131,21 @@ confirmation_steps as (
         changed_on,
         sum(step) as step
     from (
-        select account_id, solution_area, criterion_id, confirmed_on as changed_on, 1 as step
+        select
+            account_id,
+            solution_area,
+            criterion_id,
+            confirmed_on as changed_on,
+            1 as step
         from confirmations
         where confirmed_on < ended_on
         union all
-        select account_id, solution_area, criterion_id, ended_on as changed_on, -1 as step
+        select
+            account_id,
+            solution_area,
+            criterion_id,
+            ended_on as changed_on,
+            -1 as step
         from confirmations
         where confirmed_on < ended_on
     ) as steps
@@ -211,12 +221,12 @@ usage_values as (
             {% for measure in usage_measures %}
                 when '{{ measure }}' then compared_days.{{ measure }}
             {% endfor %}
-        end as value,
+        end as usage_value,
         case criteria.measure
             {% for measure in usage_measures %}
                 when '{{ measure }}' then compared_days.previous_{{ measure }}
             {% endfor %}
-        end as previous_value
+        end as previous_usage_value
     from compared_days
     inner join criteria
         on compared_days.solution_area = criteria.solution_area and criteria.source = 'usage'
@@ -229,15 +239,18 @@ usage_statuses as (
         criterion_id,
         as_of_date,
         previous_date,
-        {% for column in ['value', 'previous_value'] %}
-            case
-                when {{ column }} is null then 'no_data'
-                when direction = 'at_least' and {{ column }} >= threshold then 'met'
-                when direction = 'at_most' and {{ column }} <= threshold then 'met'
-                else 'unmet'
-            end as {{ 'status' if column == 'value' else 'previous_status' }}
-            {{- ',' if not loop.last }}
-        {% endfor %}
+        case
+            when usage_value is null then 'no_data'
+            when direction = 'at_least' and usage_value >= threshold then 'met'
+            when direction = 'at_most' and usage_value <= threshold then 'met'
+            else 'unmet'
+        end as status,
+        case
+            when previous_usage_value is null then 'no_data'
+            when direction = 'at_least' and previous_usage_value >= threshold then 'met'
+            when direction = 'at_most' and previous_usage_value <= threshold then 'met'
+            else 'unmet'
+        end as previous_status
     from usage_values
 ),
 

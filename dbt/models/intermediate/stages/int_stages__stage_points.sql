@@ -13,9 +13,9 @@ criteria as (
         criteria.solution_area,
         criteria.is_mandatory,
         criteria.weight,
-        stages.stage_rank
+        stage_ranks.stage_rank
     from {{ ref('stage_criteria') }} as criteria
-    inner join {{ ref('stages') }} as stages on criteria.stage = stages.stage
+    inner join {{ ref('stages') }} as stage_ranks on criteria.stage = stage_ranks.stage
 ),
 
 criterion_changes as (
@@ -71,9 +71,19 @@ presence_steps as (
         changed_on as starts_on,
         sum(step) as presence_step
     from (
-        select account_id, solution_area, starts_on as changed_on, 1 as step from presence
+        select
+            account_id,
+            solution_area,
+            starts_on as changed_on,
+            1 as step
+        from presence
         union all
-        select account_id, solution_area, ends_on as changed_on, -1 as step from presence
+        select
+            account_id,
+            solution_area,
+            ends_on as changed_on,
+            -1 as step
+        from presence
     ) as steps
     where changed_on <= {{ as_of_date() }}
     group by account_id, solution_area, changed_on
@@ -81,10 +91,16 @@ presence_steps as (
 ),
 
 area_dates as (
-    select account_id, solution_area, starts_on
+    select
+        account_id,
+        solution_area,
+        starts_on
     from criterion_steps
     union
-    select account_id, solution_area, starts_on
+    select
+        account_id,
+        solution_area,
+        starts_on
     from presence_steps
 ),
 
@@ -125,11 +141,11 @@ counted as (
         total_weight,
         total_count,
         mandatory_count,
+        sum(presence_step) over so_far > 0 as is_present,
         coalesce(lead(starts_on) over so_far, {{ as_of_date() }} + 1) as ends_on,
         cast(sum(weight_step) over so_far as decimal(12, 2)) as met_weight,
         cast(sum(count_step) over so_far as integer) as met_count,
-        cast(sum(mandatory_step) over so_far as integer) as mandatory_met_count,
-        sum(presence_step) over so_far > 0 as is_present
+        cast(sum(mandatory_step) over so_far as integer) as mandatory_met_count
     from grid
     window so_far as (
         partition by account_id, solution_area, stage_rank order by starts_on

@@ -1,5 +1,6 @@
 -- Grain: one row; whether calls are recorded anywhere at all.
-{#- Without a feed of touchpoints nothing is known about calls: no slot is missed for want of data. #}
+{#- Without a feed of touchpoints nothing is known about calls: no slot is missed for want of
+    data. #}
 with
 
 touchpoints as (

@@ -18,8 +18,7 @@ call_types as (
 ),
 
 policy as (
-    select
-        cast(attendance_window_days as integer) as attendance_window_days
+    select cast(attendance_window_days as integer) as attendance_window_days
     from {{ ref('cadence_policy') }}
 ),
 
@@ -38,10 +37,24 @@ slots as (
         slots.decided_on,
         call_types.adherence_window_days
     from (
-        select account_id, call_type, slot_number, status, due_on, met_on, decided_on
+        select
+            account_id,
+            call_type,
+            slot_number,
+            status,
+            due_on,
+            met_on,
+            decided_on
         from {{ ref('int_cadence__bent_slots') }}
         union all
-        select account_id, call_type, slot_number, status, due_on, met_on, decided_on
+        select
+            account_id,
+            call_type,
+            slot_number,
+            status,
+            due_on,
+            met_on,
+            decided_on
         from {{ ref('int_cadence__renewal_slots') }}
     ) as slots
     inner join call_types on slots.call_type = call_types.call_type
@@ -104,6 +117,18 @@ streak_steps as (
     from streaks
 ),
 
+-- From the call to the due date, which a pause leaves open, the slot needs no further call.
+early_calls as (
+    select
+        account_id,
+        call_type,
+        1 as held_count,
+        met_on,
+        due_on + 1 as left_on
+    from slots
+    where status = 'met' and coalesce(met_on <= due_on, true)
+),
+
 attended_calls as (
     select
         calls.account_id,
@@ -120,56 +145,52 @@ attended_calls as (
         and calls.expected_attendee_count > 0
 ),
 
-steps as (
-    select account_id, call_type, decided_on as as_of_date, 'met' as figure, met as step
-    from decided_slots
-    where met = 1 and left_on > {{ from_date() }}
-    union all
-    select account_id, call_type, left_on, 'met', -met
-    from decided_slots
-    where met = 1 and left_on > {{ from_date() }} and left_on <= {{ as_of_date() }}
-    union all
-    select account_id, call_type, decided_on, 'missed', missed
-    from decided_slots
-    where missed = 1 and left_on > {{ from_date() }}
-    union all
-    select account_id, call_type, left_on, 'missed', -missed
-    from decided_slots
-    where missed = 1 and left_on > {{ from_date() }} and left_on <= {{ as_of_date() }}
-    union all
-    select account_id, call_type, decided_on, 'streak', streak_step
-    from streak_steps
-    where streak_step <> 0
-    union all
-    select account_id, call_type, held_on, 'attended', attended_count
-    from attended_calls
-    union all
-    select account_id, call_type, left_on, 'attended', -attended_count
-    from attended_calls
-    where left_on <= {{ as_of_date() }}
-    union all
-    select account_id, call_type, held_on, 'expected', expected_attendee_count
-    from attended_calls
-    union all
-    select account_id, call_type, left_on, 'expected', -expected_attendee_count
-    from attended_calls
-    where left_on <= {{ as_of_date() }}
-    union all
-    -- From the call to the due date, which a pause leaves open, the slot needs no further call.
-    select account_id, call_type, met_on, 'held_early', 1
-    from slots
-    where
-        status = 'met'
-        and coalesce(met_on <= due_on and due_on >= {{ from_date() }}, true)
-    union all
-    select account_id, call_type, due_on + 1, 'held_early', -1
-    from slots
-    where
-        status = 'met' and met_on <= due_on
-        and due_on >= {{ from_date() }} and due_on < {{ as_of_date() }}
+-- Each fact adds to one figure of one call type from a day on, until it leaves it or for good.
+{% set figures = [
+    ('met', 'met', 'decided_on', 'left_on', 'decided_slots where met = 1'),
+    ('missed', 'missed', 'decided_on', 'left_on', 'decided_slots where missed = 1'),
+    ('streak', 'streak_step', 'decided_on', none, 'streak_steps where streak_step <> 0'),
+    ('attended', 'attended_count', 'held_on', 'left_on', 'attended_calls'),
+    ('expected', 'expected_attendee_count', 'held_on', 'left_on', 'attended_calls'),
+    ('held_early', 'held_count', 'met_on', 'left_on', 'early_calls'),
+] %}
+facts as (
+    {% for figure, step, entered_on, left_on, rows in figures %}
+        select
+            account_id,
+            call_type,
+            '{{ figure }}' as figure,
+            {{ step }} as step,
+            {{ entered_on }} as entered_on,
+            {{ left_on or 'cast(null as date)' }} as left_on
+        from {{ rows }}
+        {% if not loop.last %}
+            union all
+        {% endif %}
+    {% endfor %}
 ),
 
-rate_spans as (
+steps as (
+    select
+        account_id,
+        call_type,
+        figure,
+        step,
+        entered_on as as_of_date
+    from facts
+    where coalesce(left_on > {{ from_date() }}, true)
+    union all
+    select
+        account_id,
+        call_type,
+        figure,
+        -step as step,
+        left_on as as_of_date
+    from facts
+    where left_on > {{ from_date() }} and left_on <= {{ as_of_date() }}
+),
+
+rate_changes as (
     select
         account_id,
         as_of_date as starts_on,
@@ -181,68 +202,120 @@ rate_spans as (
             max(case when call_type = '{{ type }}' then daily_micro_calls end)
                 as {{ type }}__micro_calls,
             max(case when call_type = '{{ type }}' then accrued_micro_calls end)
-                as {{ type }}__accrued,
+                as {{ type }}__accrued
+            {{- ',' if not loop.last }}
         {% endfor %}
-        coalesce(
-            lead(as_of_date) over (partition by account_id order by as_of_date),
-            {{ as_of_date() }} + 1
-        ) as ends_on
     from {{ ref('int_cadence__bent_rate_changes') }}
     where as_of_date <= {{ as_of_date() }}
     group by account_id, as_of_date
 ),
 
--- What the account had accrued before the day, and from it the end of the slot the day lies in.
-account_days as (
+rate_spans as (
     select
-        rate_spans.account_id,
-        days.as_of_date,
-        rate_spans.tier,
-        rate_spans.health_zone,
-        rate_spans.state,
-        rate_spans.is_at_risk,
-        {% for type in rated %}
-            rate_spans.{{ type }}__micro_calls,
-            rate_spans.{{ type }}__accrued
-            + rate_spans.{{ type }}__micro_calls
-            * {{ days_between('rate_spans.starts_on', 'days.as_of_date') }}
-                as {{ type }}__accrued
-            {{- ',' if not loop.last }}
-        {% endfor %}
+        *,
+        coalesce(
+            lead(starts_on) over (partition by account_id order by starts_on),
+            {{ as_of_date() }} + 1
+        ) as ends_on
+    from rate_changes
+),
+
+present_spans as (
+    select
+        *,
+        greatest(starts_on, {{ from_date() }}) as first_on
     from rate_spans
-    inner join days
-        on rate_spans.starts_on <= days.as_of_date and rate_spans.ends_on > days.as_of_date
-    where rate_spans.state <> 'inactive'
+    where ends_on > {{ from_date() }} and state <> 'inactive'
 ),
 
 first_days as (
     select
         account_id,
-        min(as_of_date) as first_on
-    from account_days
+        min(first_on) as first_on
+    from present_spans
     group by account_id
 ),
 
-daily_steps as (
+-- The first day is always there, so that every later day has a row to look back to.
+all_steps as (
+    select * from steps
+    union all
+    select
+        account_id,
+        'none' as call_type,
+        'none' as figure,
+        0 as step,
+        first_on as as_of_date
+    from first_days
+),
+
+-- Days on which a figure changes; what was before the account's first day stands on that day.
+change_days as (
     select
         steps.account_id,
-        greatest(steps.as_of_date, first_days.first_on) as as_of_date,
+        greatest(steps.as_of_date, first_days.first_on) as starts_on,
         {% for type in types %}
             {% set last_type = loop.last %}
             {% for count in counts %}
-                sum(
-                    case
-                        when steps.call_type = '{{ type }}' and steps.figure = '{{ count }}'
-                            then steps.step
-                        else 0
-                    end
+                cast(
+                    sum(
+                        case
+                            when steps.call_type = '{{ type }}' and steps.figure = '{{ count }}'
+                                then steps.step
+                            else 0
+                        end
+                    ) as integer
                 ) as {{ type }}__{{ count }}
                 {{- ',' if not (loop.last and last_type) }}
             {% endfor %}
         {% endfor %}
-    from steps
+    from all_steps as steps
     inner join first_days on steps.account_id = first_days.account_id
     group by steps.account_id, greatest(steps.as_of_date, first_days.first_on)
+),
+
+-- Running totals over the days of change only: most days change nothing.
+total_spans as (
+    select
+        account_id,
+        starts_on,
+        {% for type in types %}
+            {% for count in counts %}
+                cast(sum({{ type }}__{{ count }}) over so_far as integer)
+                    as {{ type }}__{{ count }},
+            {% endfor %}
+        {% endfor %}
+        coalesce(lead(starts_on) over so_far, {{ as_of_date() }} + 1) as ends_on
+    from change_days
+    window so_far as (partition by account_id order by starts_on)
+),
+
+-- Stretches over which neither a rate nor a figure changes.
+schedule_spans as (
+    select
+        present_spans.account_id,
+        present_spans.tier,
+        present_spans.health_zone,
+        present_spans.state,
+        present_spans.is_at_risk,
+        {% for type in rated %}
+            present_spans.{{ type }}__micro_calls,
+            present_spans.{{ type }}__accrued,
+        {% endfor %}
+        {% for type in types %}
+            {% for count in counts %}
+                total_spans.{{ type }}__{{ count }},
+            {% endfor %}
+        {% endfor %}
+        present_spans.starts_on as rate_starts_on,
+        greatest(present_spans.first_on, total_spans.starts_on) as starts_on,
+        least(present_spans.ends_on, total_spans.ends_on) as ends_on
+    from present_spans
+    inner join total_spans
+        on
+            present_spans.account_id = total_spans.account_id
+            and present_spans.first_on < total_spans.ends_on
+            and present_spans.ends_on > total_spans.starts_on
 ),
 
 renewal_days as (
@@ -257,7 +330,37 @@ renewal_days as (
     group by windows.account_id, days.as_of_date
 ),
 
-totals as (
+-- What the account had accrued before the day, and from it the end of the slot the day lies in.
+account_days as (
+    select
+        schedule_spans.account_id,
+        days.as_of_date,
+        schedule_spans.tier,
+        schedule_spans.health_zone,
+        schedule_spans.state,
+        schedule_spans.is_at_risk,
+        {% for type in rated %}
+            schedule_spans.{{ type }}__micro_calls,
+            schedule_spans.{{ type }}__accrued
+            + schedule_spans.{{ type }}__micro_calls
+            * {{ days_between('schedule_spans.rate_starts_on', 'days.as_of_date') }}
+                as {{ type }}__accrued,
+        {% endfor %}
+        {% for type in types %}
+            {% set last_type = loop.last %}
+            {% for count in counts %}
+                schedule_spans.{{ type }}__{{ count }}
+                {{- ',' if not (loop.last and last_type) }}
+            {% endfor %}
+        {% endfor %}
+    from schedule_spans
+    inner join days
+        on
+            schedule_spans.starts_on <= days.as_of_date
+            and schedule_spans.ends_on > days.as_of_date
+),
+
+final as (
     select
         account_days.account_id,
         account_days.as_of_date,
@@ -267,63 +370,35 @@ totals as (
         account_days.is_at_risk,
         {% for type in rated %}
             account_days.{{ type }}__micro_calls,
-            account_days.{{ type }}__accrued,
-        {% endfor %}
-        {% for type in types %}
-            {% for count in counts %}
-                sum(coalesce(daily_steps.{{ type }}__{{ count }}, 0)) over so_far
-                    as {{ type }}__{{ count }},
-            {% endfor %}
-        {% endfor %}
-        renewal_days.next_due_on as renewal_planning__next_due_on
-    from account_days
-    left join daily_steps
-        on
-            account_days.account_id = daily_steps.account_id
-            and account_days.as_of_date = daily_steps.as_of_date
-    left join renewal_days
-        on
-            account_days.account_id = renewal_days.account_id
-            and account_days.as_of_date = renewal_days.as_of_date
-    window so_far as (
-        partition by account_days.account_id
-        order by account_days.as_of_date
-        rows between unbounded preceding and current row
-    )
-),
-
-final as (
-    select
-        account_id,
-        as_of_date,
-        tier,
-        health_zone,
-        state,
-        is_at_risk,
-        {% for type in rated %}
-            cast({{ type }}__micro_calls as bigint) as {{ type }}__micro_calls,
             cast(
                 case
-                    when {{ type }}__micro_calls > 0
+                    when account_days.{{ type }}__micro_calls > 0
                         then
                             {{ cadence_reached_on(
-                                'as_of_date', type ~ '__accrued', type ~ '__micro_calls',
-                                '(' ~ cadence_whole_calls(type ~ '__accrued') ~ ' + 1)',
+                                'account_days.as_of_date',
+                                'account_days.' ~ type ~ '__accrued',
+                                'account_days.' ~ type ~ '__micro_calls',
+                                '(' ~ cadence_whole_calls('account_days.' ~ type ~ '__accrued')
+                                ~ ' + 1)',
                             ) }}
                 end as date
             ) as {{ type }}__next_due_on,
         {% endfor %}
         cast(
-            case when state = 'active' then renewal_planning__next_due_on end as date
+            case when account_days.state = 'active' then renewal_days.next_due_on end as date
         ) as renewal_planning__next_due_on,
         {% for type in types %}
             {% set last_type = loop.last %}
             {% for count in counts %}
-                cast({{ type }}__{{ count }} as integer) as {{ type }}__{{ count }}
+                account_days.{{ type }}__{{ count }}
                 {{- ',' if not (loop.last and last_type) }}
             {% endfor %}
         {% endfor %}
-    from totals
+    from account_days
+    left join renewal_days
+        on
+            account_days.account_id = renewal_days.account_id
+            and account_days.as_of_date = renewal_days.as_of_date
 )
 
 select * from final

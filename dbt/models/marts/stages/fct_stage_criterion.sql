@@ -14,10 +14,10 @@ areas as (
 criteria as (
     select
         criteria.*,
-        stages.stage_rank,
+        stage_ranks.stage_rank,
         stage_measures.source
     from {{ ref('stage_criteria') }} as criteria
-    inner join {{ ref('stages') }} as stages on criteria.stage = stages.stage
+    inner join {{ ref('stages') }} as stage_ranks on criteria.stage = stage_ranks.stage
     left join {{ ref('stage_measures') }} as stage_measures
         on criteria.measure = stage_measures.measure
 ),
@@ -66,7 +66,7 @@ readings as (
     from {{ ref('stg_usage__solution_measures') }}
     where
         value is not null
-        and measured_on >= (select {{ as_of_date() }} - gauge_lookback_days from policy)
+        and measured_on >= (select {{ as_of_date() }} - policy.gauge_lookback_days from policy)
     group by account_id, solution_area, measure
 ),
 

@@ -459,6 +459,9 @@ class _Loader:
                 for cause in wanted
                 if (signal.id, cause) in self.causes
             ]
+            if len(causes) < len(wanted):
+                # The fault is in the signal and is told there.
+                return None
             parts.append(" or ".join(cause.sql(INPUT) for cause in causes))
             for cause in causes:
                 needed += cause.needed_names

@@ -1,4 +1,4 @@
--- grain: one row per account_id, solution_area and day on which it came, went or its go-live changed
+-- grain: one row per account_id, solution_area, as_of_date on which it came, went or changed
 {{ daily_config() }}
 {{ config(schema='intermediate') }}
 

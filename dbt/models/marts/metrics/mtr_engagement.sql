@@ -185,18 +185,18 @@ intervals as (
 
 measured as (
     select
-        metric_id,
-        as_of_date,
-        dimension,
-        dimension_value,
-        numerator / nullif(denominator, 0) as value,
+        counts.metric_id,
+        counts.as_of_date,
+        counts.dimension,
+        counts.dimension_value,
+        counts.numerator / nullif(counts.denominator, 0) as value,
         cast(null as double) as lower_bound,
-        numerator,
-        denominator,
-        at_risk_count,
-        excluded_count,
+        counts.numerator,
+        counts.denominator,
+        counts.at_risk_count,
+        counts.excluded_count,
         case
-            when metric_id <> 'response_rate' and not feed.has_touchpoint_feed
+            when counts.metric_id <> 'response_rate' and not feed.has_touchpoint_feed
                 then 'no calls are delivered, so none can be judged'
         end as reason
     from counts

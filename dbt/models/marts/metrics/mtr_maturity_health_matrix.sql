@@ -33,14 +33,21 @@ health_days as (
     where as_of_date between {{ from_date() }} and {{ as_of_date() }}
 ),
 
+areas as (
+    select distinct
+        as_of_date,
+        solution_area
+    from stage_days
+),
+
 -- Every stage meets every zone, so that an empty field of the matrix reads 0 and not as missing.
 grid as (
     select
-        area_days.as_of_date,
-        area_days.solution_area,
+        areas.as_of_date,
+        areas.solution_area,
         stages.stage,
         zones.health_zone
-    from (select distinct as_of_date, solution_area from stage_days) as area_days
+    from areas
     cross join stages
     cross join zones
 ),

@@ -58,7 +58,8 @@ actions as (
         actions.objective_met_on,
         -- Work that was reported done without a start was started by then.
         coalesce(
-            actions.started_on, case when actions.close_reason = 'completed' then actions.closed_on end
+            actions.started_on,
+            case when actions.close_reason = 'completed' then actions.closed_on end
         ) as started_on,
         invalid_reasons.cancel_reason is not null as is_invalid
     from {{ source('playbooks', 'actions') }} as actions

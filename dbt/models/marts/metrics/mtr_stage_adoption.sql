@@ -5,8 +5,8 @@ with
 
 {{ metric_context_ctes('mtr_stage_adoption') }},
 
-stages as (
-    select * from {{ ref('stages') }}
+top_stage as (
+    select max(stage_rank) as stage_rank from {{ ref('stages') }}
 ),
 
 spells as (
@@ -56,8 +56,7 @@ earlier_areas as (
         account_days.owner_ca as owner
     from {{ ref('fct_stage_daily') }} as stage_days
     cross join progression_window
-    inner join (select max(stage_rank) as stage_rank from stages) as top_stage
-        on stage_days.stage_rank < top_stage.stage_rank
+    inner join top_stage on stage_days.stage_rank < top_stage.stage_rank
     inner join {{ ref('fct_account_health_daily') }} as account_days
         on
             stage_days.account_id = account_days.account_id

@@ -18,7 +18,10 @@ files as (
 ),
 
 final as (
-    select touchpoints.touchpoint_count > 0 or files.file_count > 0 as has_touchpoint_feed
+    select
+        cast(
+            touchpoints.touchpoint_count > 0 or files.file_count > 0 as boolean
+        ) as has_touchpoint_feed
     from touchpoints
     cross join files
 )

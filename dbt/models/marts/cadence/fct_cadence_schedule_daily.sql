@@ -362,14 +362,14 @@ account_days as (
 
 final as (
     select
-        account_days.account_id,
-        account_days.as_of_date,
-        account_days.tier,
-        account_days.health_zone,
-        account_days.state,
-        account_days.is_at_risk,
+        cast(account_days.account_id as varchar) as account_id,
+        cast(account_days.as_of_date as date) as as_of_date,
+        cast(account_days.tier as varchar) as tier,
+        cast(account_days.health_zone as varchar) as health_zone,
+        cast(account_days.state as varchar) as state,
+        cast(account_days.is_at_risk as boolean) as is_at_risk,
         {% for type in rated %}
-            account_days.{{ type }}__micro_calls,
+            cast(account_days.{{ type }}__micro_calls as bigint) as {{ type }}__micro_calls,
             cast(
                 case
                     when account_days.{{ type }}__micro_calls > 0
@@ -390,7 +390,7 @@ final as (
         {% for type in types %}
             {% set last_type = loop.last %}
             {% for count in counts %}
-                account_days.{{ type }}__{{ count }}
+                cast(account_days.{{ type }}__{{ count }} as integer) as {{ type }}__{{ count }}
                 {{- ',' if not (loop.last and last_type) }}
             {% endfor %}
         {% endfor %}

@@ -5,6 +5,7 @@
 -- depends_on: {{ ref('health_renewal_expectations') }}
 -- depends_on: {{ ref('health_measure_policy') }}
 -- depends_on: {{ ref('health_measures') }}
+-- depends_on: {{ ref('int_health__gauge_spans') }}
 -- depends_on: {{ ref('stages') }}
 {%- set renewal_window = health_definition('renewal_window_days') %}
 {%- set stage_grace = health_definition('stage_grace_days') %}
@@ -445,7 +446,21 @@ measured as (
                 then cast(expansion_cents as double) / nullif(cast(arr_usd * 100 as double), 0.0)
         end as expansion_pipeline_ratio_value,
         as_of_date as expansion_pipeline_ratio_observed_on,
-        true as expansion_pipeline_ratio_is_applicable
+        true as expansion_pipeline_ratio_is_applicable,
+
+        -- what only some policy sets ask for
+        case when tickets_until_on is not null then coalesce(ticket_opened_count, 0) end
+            as tickets_opened_count_value,
+        least(as_of_date, tickets_until_on) as tickets_opened_count_observed_on,
+        true as tickets_opened_count_is_applicable,
+
+        tenure_days as account_tenure_days_value,
+        as_of_date as account_tenure_days_observed_on,
+        true as account_tenure_days_is_applicable,
+
+        days_to_renewal as days_to_licence_end_value,
+        as_of_date as days_to_licence_end_observed_on,
+        true as days_to_licence_end_is_applicable
         {%- for gauge in gauges %},
 
         case when has_{{ gauge.measure }} > 0 then cast({{ gauge.measure }}_micro as double) / 1000000 end

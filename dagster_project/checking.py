@@ -6,7 +6,7 @@ from dagster_project.contracts import Vocabulary
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.ingestion import load_mapping
 from dagster_project.playbooks import load_rules
-from dagster_project.policy import check_policy, vocabulary
+from dagster_project.policy import check_policy, require_policy_set, vocabulary
 from dagster_project.settings import Settings
 
 
@@ -35,6 +35,11 @@ def check_configuration(settings: Settings) -> str:
             if not error.faults:
                 raise
             faults += error.faults
+        if not faults:
+            require_policy_set(settings.seeds, settings.policy_set)
     if faults:
         raise ConfigError(f"the configuration has {len(faults)} fault(s)", faults)
-    return f"configuration is whole: policy seeds, {rule_count} rules, {mapping_text}"
+    return (
+        f"configuration is whole: policy seeds, health policy {settings.policy_set}, "
+        f"{rule_count} rules, {mapping_text}"
+    )

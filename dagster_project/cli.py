@@ -81,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
     run.add_argument("--sources", metavar="NAME|FILE", help="source mapping for a vendor's files")
     run.add_argument("--full-refresh", action="store_true", help="rebuild all days from raw")
+    run.add_argument(
+        "--policy",
+        choices=("in-force", "latest"),
+        default="in-force",
+        help="score each day by the policy of that day, or all by the last day's",
+    )
 
     check = add("check", _check, "check rules, policy seeds and source mappings")
     check.add_argument("--sources", metavar="NAME|FILE", help="also check this source mapping")
@@ -103,6 +109,15 @@ def _parser() -> argparse.ArgumentParser:
     suggest.add_argument("--outcome", default="churn_or_contraction")
     suggest.add_argument("--horizon", type=_count, default=None, metavar="DAYS")
     suggest.add_argument("--effective-from", type=_date, default=None, metavar="DATE")
+
+    diff = add("policy-diff", _policy_diff, "who would change zone under another health policy")
+    what = "folder of seeds (laid over today's), git revision, or set:NAME"
+    diff.add_argument("old", metavar="OLD", help=what)
+    diff.add_argument("new", metavar="NEW", help=what)
+    diff.add_argument(
+        "--as-of", type=_date, metavar="DATE", help="a day of the last run (default: published day)"
+    )
+    diff.add_argument("--csv", type=Path, metavar="FILE", help="also write every account there")
 
     sample = add("sample", _sample, "write seeded synthetic extracts of any size")
     sample.add_argument("--accounts", type=_count, default=60)
@@ -156,6 +171,7 @@ def _run(call: argparse.Namespace) -> None:
             as_of=call.as_of.isoformat() if call.as_of else None,
             from_date=call.from_date.isoformat() if call.from_date else None,
             full_refresh=call.full_refresh,
+            policy_mode=call.policy.replace("-", "_"),
         ),
     )
     with connect(settings.warehouse, settings, read_only=True) as con:
@@ -202,6 +218,26 @@ def _policy_suggest(call: argparse.Namespace) -> None:
             effective_from=call.effective_from,
         )
     print(render_suggestion(suggestion))
+
+
+def _policy_diff(call: argparse.Namespace) -> None:
+    from dagster_project.defs.policy_diff import policy_diff
+    from dagster_project.policy.compare import render_diff, write_diff
+    from dagster_project.progress import listening
+
+    with listening():
+        result = policy_diff(_settings(call), call.old, call.new, as_of=call.as_of)
+    if call.csv is not None:
+        write_diff(result.diff, call.csv)
+    print(
+        render_diff(
+            result.diff,
+            as_of=result.as_of,
+            old_name=call.old,
+            new_name=call.new,
+            notes=result.notes,
+        )
+    )
 
 
 def _sample(call: argparse.Namespace) -> None:

@@ -28,6 +28,10 @@ class Settings(BaseSettings):
         default=None,
         description="A source mapping: a shipped name or a YAML file; none = canonical.",
     )
+    policy_set: str = Field(
+        default="standard",
+        description="The health policy in use: a `policy_set` of seeds/health/health_profiles.csv.",
+    )
     target: Literal["duckdb"] = "duckdb"
     threads: int = Field(default=2, ge=1, description="Threads of the engine and of dbt.")
     memory_limit: str = Field(

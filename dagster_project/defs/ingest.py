@@ -15,7 +15,7 @@ from dagster_project.ingestion import (
     load_mapping,
     newest_extract,
 )
-from dagster_project.policy import vocabulary
+from dagster_project.policy import require_policy_set, vocabulary
 from dagster_project.progress import say, stage
 from dagster_project.settings import Settings
 from dagster_project.warehouse import RunWindow, connect
@@ -29,6 +29,7 @@ from dagster_project.warehouse.runs import (
 
 WINDOW_KEY = dg.AssetKey(["pipeline", "run_window"])
 CHECK_NAME = "contract"
+POLICY_MODES = ("in_force", "latest")
 
 
 class RunRequest(dg.Config):
@@ -37,6 +38,8 @@ class RunRequest(dg.Config):
     as_of: str | None = None
     from_date: str | None = None
     full_refresh: bool = False
+    #: `in_force` or `latest`: which policy scores the past days of the range.
+    policy_mode: str = "in_force"
 
 
 def _as_date(option: str, text: str | None) -> date | None:
@@ -59,6 +62,11 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
     """
     requested_as_of = _as_date("--as-of", request.as_of)
     requested_from = _as_date("--from", request.from_date)
+    if request.policy_mode not in POLICY_MODES:
+        raise ConfigError(
+            f"policy_mode must be one of {', '.join(POLICY_MODES)}, not {request.policy_mode!r}"
+        )
+    require_policy_set(settings.seeds, settings.policy_set)
     tiers, areas = vocabulary(settings.seeds)
     words = Vocabulary(tiers=tiers, solution_areas=areas)
     mapping = load_mapping(settings.sources, settings.landing, words)
@@ -76,6 +84,7 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
             first_business_on=None,
             max_history_days=settings.max_history_days,
             full_refresh=request.full_refresh,
+            policy_mode=request.policy_mode,
         )
         result = ingest(con, settings.landing, mapping, as_of, words, settings)
         note_pending(con, result.affected_from_on)
@@ -97,6 +106,7 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
             first_business_on=result.earliest_business_on,
             max_history_days=settings.max_history_days,
             full_refresh=request.full_refresh,
+            policy_mode=request.policy_mode,
         )
     return result, window
 

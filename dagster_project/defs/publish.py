@@ -23,7 +23,7 @@ EXPORTS_KEY = dg.AssetKey(["published", "exports"])
 
 def config_sha256(settings: Settings) -> str:
     """Fingerprint of what decides results besides the data: seeds, rules and models."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(settings.policy_set.encode())
     for folder, patterns in (
         (settings.rules, ("*.yml",)),
         (settings.dbt_project, ("seeds/**/*.csv", "models/**/*.sql", "macros/**/*.sql")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,14 +58,26 @@ def dbt_resource(settings: Settings) -> DbtCliResource:
     )
 
 
-def build_arguments(window: RunWindow) -> list[str]:
+def build_variables(window: RunWindow, policy_set: str) -> str:
+    """The dbt variables of a run, as dbt's `--vars` takes them."""
+    return json.dumps(
+        {
+            "from_date": window.from_date.isoformat(),
+            "as_of_date": window.as_of_date.isoformat(),
+            "health_policy_set": policy_set,
+            "health_policy_mode": window.policy_mode,
+        }
+    )
+
+
+def build_arguments(window: RunWindow, policy_set: str) -> list[str]:
     """Arguments of the two `dbt build` calls of a run. Unit tests are for CI, not for the night."""
     arguments = [
         "build",
         "--exclude-resource-type",
         "unit_test",
         "--vars",
-        f'{{"from_date": "{window.from_date}", "as_of_date": "{window.as_of_date}"}}',
+        build_variables(window, policy_set),
     ]
     return [*arguments, "--full-refresh"] if window.is_full_refresh else arguments
 

@@ -54,4 +54,4 @@ def _build(
     with installation.patience(), connect(settings.warehouse, settings, read_only=True) as con:
         window = current_window(con)
     with stage(name):
-        yield from stream_dbt(dbt, context, settings, build_arguments(window))
+        yield from stream_dbt(dbt, context, settings, build_arguments(window, settings.policy_set))

@@ -11,9 +11,17 @@ from pathlib import Path
 
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.policy.rules import find_faults
-from dagster_project.policy.tables import Policy, PolicyRow, PolicyTable, read_tables
+from dagster_project.policy.tables import Policy, PolicyRow, PolicyTable, nearest, read_tables
 
-__all__ = ["Policy", "PolicyRow", "PolicyTable", "check_policy", "load_policy", "vocabulary"]
+__all__ = [
+    "Policy",
+    "PolicyRow",
+    "PolicyTable",
+    "check_policy",
+    "load_policy",
+    "require_policy_set",
+    "vocabulary",
+]
 
 
 def check_policy(folder: Path) -> list[Fault]:
@@ -55,6 +63,21 @@ def vocabulary(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         _in_order(policy, "tiers", "tier", "tier_rank"),
         _in_order(policy, "solution_areas", "solution_area", "area_order"),
     )
+
+
+def require_policy_set(folder: Path, policy_set: str) -> None:
+    """Refuse a policy set that the seeds under `folder` do not have.
+
+    Raises:
+        ConfigError: no profile is in the set; the nearest set is named.
+    """
+    policy, _ = read_tables(folder)
+    known = policy.values("health_profiles", "policy_set")
+    if policy_set not in known:
+        raise ConfigError(
+            f"there is no policy set {policy_set!r} — {nearest(policy_set, known)} (setting "
+            f"CSP_POLICY_SET; the sets are in {policy.place('health_profiles')})"
+        )
 
 
 def _in_order(policy: Policy, table: str, column: str, order: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ create table if not exists pipeline.pending (affected_from_on date);
 create table if not exists pipeline.run_window (
     from_date date, as_of_date date, is_full_refresh boolean
 );
+alter table pipeline.run_window add column if not exists policy_mode varchar default 'in_force';
 create table if not exists pipeline.restatements (
     as_of_date date, table_name varchar, changed_row_count bigint, restated_by_as_of_date date
 );
@@ -34,6 +35,8 @@ class RunWindow:
     from_date: date
     as_of_date: date
     is_full_refresh: bool = False
+    policy_mode: str = "in_force"
+    """`in_force`: each day by the policy of that day; `latest`: all by that of the last day."""
 
     @property
     def day_count(self) -> int:
@@ -69,6 +72,7 @@ def choose_window(
     first_business_on: date | None,
     max_history_days: int,
     full_refresh: bool,
+    policy_mode: str = "in_force",
 ) -> RunWindow:
     """Decide the range and store it as the current one.
 
@@ -104,11 +108,12 @@ def choose_window(
         begin = min(last + timedelta(days=1), as_of, pending or as_of)
     if requested_from is not None:
         begin = requested_from if last is None else min(begin, requested_from)
-    window = RunWindow(min(max(begin, earliest), as_of), as_of, full_refresh)
+    window = RunWindow(min(max(begin, earliest), as_of), as_of, full_refresh, policy_mode)
     con.execute("delete from pipeline.run_window")
     con.execute(
-        "insert into pipeline.run_window values (?, ?, ?)",
-        [window.from_date, window.as_of_date, window.is_full_refresh],
+        "insert into pipeline.run_window (from_date, as_of_date, is_full_refresh, policy_mode) "
+        "values (?, ?, ?, ?)",
+        [window.from_date, window.as_of_date, window.is_full_refresh, window.policy_mode],
     )
     return window
 
@@ -116,7 +121,7 @@ def choose_window(
 def current_window(con: duckdb.DuckDBPyConnection) -> RunWindow:
     """The range that the run in progress computes."""
     row = con.execute(
-        "select from_date, as_of_date, is_full_refresh from pipeline.run_window"
+        "select from_date, as_of_date, is_full_refresh, policy_mode from pipeline.run_window"
     ).fetchone()
     if row is None:
         raise ConfigError("no range was chosen yet — materialise `pipeline/run_window` first")

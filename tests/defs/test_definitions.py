@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -103,9 +104,20 @@ def test_the_sensor_asks_for_one_run_per_change(settings: Settings, tmp_path: Pa
     assert (second.run_requests or [])[0].run_key != (first.run_requests or [])[0].run_key
 
 
+def test_dbt_is_given_the_policy_set_and_its_mode() -> None:
+    window = RunWindow(date(2026, 1, 1), date(2026, 1, 2), policy_mode="latest")
+    arguments = build_arguments(window, "some_set")
+    assert json.loads(arguments[arguments.index("--vars") + 1]) == {
+        "from_date": "2026-01-01",
+        "as_of_date": "2026-01-02",
+        "health_policy_set": "some_set",
+        "health_policy_mode": "latest",
+    }
+
+
 def test_dbt_is_given_the_range_and_no_unit_tests() -> None:
     window = RunWindow(date(2026, 1, 1), date(2026, 1, 2), is_full_refresh=True)
-    arguments = build_arguments(window)
+    arguments = build_arguments(window, "standard")
     assert "--full-refresh" in arguments
     assert '{"from_date": "2026-01-01", "as_of_date": "2026-01-02"}' in arguments
     assert arguments[arguments.index("--exclude-resource-type") + 1] == "unit_test"

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_project.errors import ConfigError, Fault
-from dagster_project.policy import PolicyRow, check_policy, load_policy, vocabulary
+from dagster_project.policy import (
+    PolicyRow,
+    check_policy,
+    load_policy,
+    require_policy_set,
+    vocabulary,
+)
 from dagster_project.policy.rules import METRIC_TABLES, range_faults
 from dagster_project.settings import PROJECT_ROOT
 
@@ -22,8 +28,14 @@ SEEDS = PROJECT_ROOT / "dbt" / "seeds"
 
 @pytest.fixture
 def seeds(tmp_path: Path) -> Path:
+    """The shipped seeds with their first policy set alone, so that one edit makes one fault."""
     folder = tmp_path / "dbt" / "seeds"
     shutil.copytree(SEEDS, folder)
+    for path in folder.rglob("*.csv"):
+        head, *rows = path.read_text().splitlines(keepends=True)
+        if head.startswith("policy_set,"):
+            first = rows[0].partition(",")[0]
+            path.write_text(head + "".join(row for row in rows if row.startswith(f"{first},")))
     return folder
 
 
@@ -71,6 +83,13 @@ def only(faults: list[Fault], table: str, line: int, column: str) -> Fault:
     assert (fault.line, fault.column) == (line, column)
     assert fault.mend
     return fault
+
+
+def test_a_policy_set_that_is_not_there_is_refused_with_the_nearest() -> None:
+    for row in load_policy(SEEDS).rows("health_profiles"):
+        require_policy_set(SEEDS, row["policy_set"])
+    with pytest.raises(ConfigError, match="did you mean 'standard'"):
+        require_policy_set(SEEDS, "standart")
 
 
 def test_shipped_seeds_are_sound() -> None:

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from dagster_project.errors import ConfigError, CspError, WarehouseBusyError
 from dagster_project.settings import Settings
-from dagster_project.warehouse import RunWindow, choose_window, connect, publish_snapshot, run_lock
+from dagster_project.warehouse import (
+    RunWindow,
+    choose_window,
+    connect,
+    current_window,
+    publish_snapshot,
+    run_lock,
+)
 from dagster_project.warehouse import publish as publish_module
 from dagster_project.warehouse.publish import Dictionary
 from dagster_project.warehouse.runs import create_run_tables, note_pending, note_publication
@@ -63,6 +70,19 @@ def test_next_run_starts_after_the_last_published_day(con: duckdb.DuckDBPyConnec
 def test_same_day_again_computes_that_day(con: duckdb.DuckDBPyConnection) -> None:
     note_publication(con, window_of(con, DAY), "x")
     assert window_of(con, DAY) == RunWindow(DAY, DAY)
+
+
+def test_policy_mode_is_kept_with_the_range_and_an_older_table_gets_its_column() -> None:
+    with duckdb.connect() as con:
+        con.execute(
+            "create schema pipeline; create table pipeline.run_window "
+            "(from_date date, as_of_date date, is_full_refresh boolean)"
+        )
+        con.execute("insert into pipeline.run_window values ('2026-01-01', '2026-01-02', false)")
+        create_run_tables(con)
+        assert current_window(con).policy_mode == "in_force"
+        window_of(con, DAY, policy_mode="latest")
+        assert current_window(con).policy_mode == "latest"
 
 
 @given(late=st.integers(min_value=0, max_value=60), ahead=st.integers(min_value=0, max_value=5))

@@ -21,7 +21,7 @@ from dagster_project.policy import (
     vocabulary,
 )
 from dagster_project.policy.rules import METRIC_TABLES, range_faults
-from dagster_project.settings import PROJECT_ROOT
+from dagster_project.settings import PROJECT_ROOT, Settings
 
 SEEDS = PROJECT_ROOT / "dbt" / "seeds"
 
@@ -90,6 +90,22 @@ def test_a_policy_set_that_is_not_there_is_refused_with_the_nearest() -> None:
         require_policy_set(SEEDS, row["policy_set"])
     with pytest.raises(ConfigError, match="did you mean 'standard'"):
         require_policy_set(SEEDS, "standart")
+
+
+def test_no_code_knows_a_policy_set_but_the_default() -> None:
+    names = load_policy(SEEDS).values("health_profiles", "policy_set")
+    default = Settings.model_fields["policy_set"].default
+    assert default in names and len(names) > 1
+    code = [
+        path
+        for folder in ("dagster_project", "dbt/models", "dbt/macros", "playbook_rules")
+        for path in (PROJECT_ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".sql", ".yml"}
+    ]
+    assert code
+    for path in code:
+        text = path.read_text(encoding="utf-8")
+        assert not [name for name in names - {default} if name in text], path
 
 
 def test_shipped_seeds_are_sound() -> None:

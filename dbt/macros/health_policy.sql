@@ -38,7 +38,8 @@
 {%- endmacro %}
 
 {# Measures of the set in use, in their order. Each has: measure, component, source,
-   source_table, gauge_measure, gauge_solution_area, has_linear, band_count, forces_component, forces_account. #}
+   source_table, gauge_measure, gauge_solution_area, has_linear, band_count, forces_component,
+   forces_account. #}
 {% macro health_measures() -%}
     {{ return(health_query(
         "with policy as (
@@ -68,7 +69,8 @@
             max(case when policy.force_scope = 'component' then 1 else 0 end) as forces_component,
             max(case when policy.force_scope = 'account' then 1 else 0 end) as forces_account
         from policy
-        inner join " ~ health_seed('health_measures') ~ " as measures on policy.measure = measures.measure
+        inner join " ~ health_seed('health_measures') ~ " as measures
+            on policy.measure = measures.measure
         left join bands on policy.measure = bands.measure
         group by measures.measure, measures.measure_order
         order by measures.measure_order, measures.measure")) }}
@@ -100,8 +102,8 @@
 {# A window or limit inside a measure's definition, as a literal. #}
 {% macro health_definition(parameter) -%}
     {%- set rows = health_query(
-        "select value from " ~ health_seed('health_definitions') ~ " where parameter = '" ~ parameter ~ "'")
-    -%}
+        "select value from " ~ health_seed('health_definitions')
+        ~ " where parameter = '" ~ parameter ~ "'") -%}
     {%- if execute and rows | length != 1 -%}
         {{ exceptions.raise_compiler_error(
             "seeds/health/health_definitions.csv has no parameter '" ~ parameter ~ "'") }}
@@ -113,7 +115,8 @@
 {% macro health_status_codes() -%}
     {%- set codes = {
         'scored': 0, 'stale': 0, 'too_early': 0, 'no_data': 0, 'not_applicable': 0} -%}
-    {%- for row in health_query("select status_code, status from " ~ health_seed('health_statuses')) -%}
+    {%- for row in health_query(
+        "select status_code, status from " ~ health_seed('health_statuses')) -%}
         {%- do codes.update({row.status: row.status_code | int}) -%}
     {%- endfor -%}
     {{ return(codes) }}
@@ -141,7 +144,8 @@
         ))
         {%- endif %}
         {%- for number in range(measure.band_count | int, 1, -1) %}
-        when {{ value }} >= {{ name }}_band_{{ number }}_from then {{ name }}_band_{{ number }}_score
+        when {{ value }} >= {{ name }}_band_{{ number }}_from
+            then {{ name }}_band_{{ number }}_score
         {%- endfor %}
         {%- if measure.band_count %}
         when {{ name }}_method = 'bands' then {{ name }}_band_1_score

@@ -439,7 +439,8 @@ measured as (
         end as renewal_outlook_value,
         as_of_date as renewal_outlook_observed_on,
         coalesce(opportunities_known, 0) = 0
-        or coalesce(days_to_renewal <= {{ renewal_window }}, false) as renewal_outlook_is_applicable,
+        or coalesce(days_to_renewal <= {{ renewal_window }}, false)
+            as renewal_outlook_is_applicable,
 
         case
             when opportunities_known > 0
@@ -463,8 +464,10 @@ measured as (
         true as days_to_licence_end_is_applicable
         {%- for gauge in gauges %},
 
-        case when has_{{ gauge.measure }} > 0 then cast({{ gauge.measure }}_micro as double) / 1000000 end
-            as {{ gauge.measure }}_value,
+        case
+            when has_{{ gauge.measure }} > 0
+                then cast({{ gauge.measure }}_micro as double) / 1000000
+        end as {{ gauge.measure }}_value,
         cast('1970-01-01' as date) + cast({{ gauge.measure }}_day as integer)
             as {{ gauge.measure }}_observed_on,
         true as {{ gauge.measure }}_is_applicable

@@ -70,7 +70,8 @@ lines as (
         max(case when measure = '{{ name }}' then floor_value end) as {{ name }}_floor,
         max(case when measure = '{{ name }}' then ceiling_value end) as {{ name }}_ceiling,
         max(case when measure = '{{ name }}' then expiry_days end) as {{ name }}_expiry_days,
-        max(case when measure = '{{ name }}' then min_tenure_days end) as {{ name }}_min_tenure_days,
+        max(case when measure = '{{ name }}' then min_tenure_days end)
+            as {{ name }}_min_tenure_days,
         max(case when measure = '{{ name }}' then force_scope end) as {{ name }}_force_scope,
         max(case when measure = '{{ name }}' then force_at_or_below end)
             as {{ name }}_force_at_or_below,
@@ -212,37 +213,37 @@ final as (
     select
         concat_ws(
             '/',
-            policy_set,
-            profile_id,
-            cast(valid_from_on as varchar),
+            joined.policy_set,
+            joined.profile_id,
+            cast(joined.valid_from_on as varchar),
             substring(md5(concat_ws(
                 '|'
                 {%- for parameter in parameters %},
-                coalesce(cast({{ parameter }} as varchar), '-')
+                coalesce(cast(joined.{{ parameter }} as varchar), '-')
                 {%- endfor %}
                 {%- for rank in ranks %},
-                coalesce(zone_{{ rank }}, '-'),
-                coalesce(cast(zone_{{ rank }}_from as varchar), '-')
+                coalesce(joined.zone_{{ rank }}, '-'),
+                coalesce(cast(joined.zone_{{ rank }}_from as varchar), '-')
                 {%- endfor %}
                 {%- for component in components %},
-                cast({{ component }}_weight as varchar)
+                cast(joined.{{ component }}_weight as varchar)
                 {%- endfor %}
                 {%- for measure in measures %}
                 {%- set name = measure.measure %},
                 '{{ name }}',
                 '{{ measure.component }}',
-                coalesce(cast({{ name }}_weight as varchar), '-'),
-                coalesce({{ name }}_method, '-'),
-                coalesce(cast({{ name }}_floor as varchar), '-'),
-                coalesce(cast({{ name }}_ceiling as varchar), '-'),
-                coalesce(cast({{ name }}_expiry_days as varchar), '-'),
-                coalesce(cast({{ name }}_min_tenure_days as varchar), '-'),
-                coalesce({{ name }}_force_scope, '-'),
-                coalesce(cast({{ name }}_force_at_or_below as varchar), '-'),
-                coalesce(cast({{ name }}_force_to as varchar), '-')
+                coalesce(cast(joined.{{ name }}_weight as varchar), '-'),
+                coalesce(joined.{{ name }}_method, '-'),
+                coalesce(cast(joined.{{ name }}_floor as varchar), '-'),
+                coalesce(cast(joined.{{ name }}_ceiling as varchar), '-'),
+                coalesce(cast(joined.{{ name }}_expiry_days as varchar), '-'),
+                coalesce(cast(joined.{{ name }}_min_tenure_days as varchar), '-'),
+                coalesce(joined.{{ name }}_force_scope, '-'),
+                coalesce(cast(joined.{{ name }}_force_at_or_below as varchar), '-'),
+                coalesce(cast(joined.{{ name }}_force_to as varchar), '-')
                 {%- for number in range(1, measure.band_count | int + 1) %},
-                coalesce(cast({{ name }}_band_{{ number }}_from as varchar), '-'),
-                coalesce(cast({{ name }}_band_{{ number }}_score as varchar), '-')
+                coalesce(cast(joined.{{ name }}_band_{{ number }}_from as varchar), '-'),
+                coalesce(cast(joined.{{ name }}_band_{{ number }}_score as varchar), '-')
                 {%- endfor %}
                 {%- endfor %}
             )), 1, 8)

@@ -78,7 +78,7 @@ final as (
             and policy.line_effective_from = banded.effective_from
             and policy.measure = banded.measure
     {%- if is_incremental() %}
-    where wide.policy_key not in (select policy_key from {{ this }})
+    where wide.policy_key not in (select known.policy_key from {{ this }} as known)
     {%- endif %}
 )
 

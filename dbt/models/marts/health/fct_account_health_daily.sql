@@ -103,8 +103,9 @@ final as (
         cast(published.health_zone as varchar) as health_zone,
         cast(published.computed_zone as varchar) as computed_zone,
         cast(day_before.health_zone as varchar) as previous_health_zone,
-        cast(case when published.computed_score is null then 'unscored' else 'scored' end as varchar)
-            as score_status,
+        cast(
+            case when published.computed_score is null then 'unscored' else 'scored' end as varchar
+        ) as score_status,
         cast(
             case
                 when published.computed_score is not null then null

@@ -68,7 +68,8 @@ measured as (
         {%- endfor %}
     from {{ ref('int_health__measures_daily') }} as today
     {%- for outage in outages %}
-    left join kept_{{ outage.table_name }} on today.account_id = kept_{{ outage.table_name }}.account_id
+    {%- set kept = 'kept_' ~ outage.table_name %}
+    left join {{ kept }} on today.account_id = {{ kept }}.account_id
     {%- endfor %}
 ),
 {%- endif %}
@@ -269,7 +270,9 @@ covered as (
         cast(
             {%- for component in components %}
             {{ component }}_counted_weight
-            * coalesce({{ component }}_weighted_sum / nullif({{ component }}_scored_weight, 0.0), 0.0)
+            * coalesce(
+                {{ component }}_weighted_sum / nullif({{ component }}_scored_weight, 0.0), 0.0
+            )
             {{- ' +' if not loop.last }}
             {%- else %} 0.0
             {%- endfor %} as double

@@ -112,7 +112,7 @@ def prepare_sides(settings: Settings, given: Sequence[str], work: Path) -> list[
         else:
             folder = _revision(settings, name, work / f"revision-{number}")
         own = lay_over(settings.seeds, folder, home / "seeds")
-        own = own or check_policy(home / "seeds")
+        own += check_policy(home / "seeds")
         if own:
             faults += [replace(fault, file=f"{name}: {fault.file}") for fault in own]
             continue

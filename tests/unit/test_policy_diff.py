@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -156,8 +157,8 @@ points = st.dictionaries(
 def test_causes_sum_to_the_move_whatever_the_contributions(
     old: dict[str, float], new: dict[str, float]
 ) -> None:
-    before = health("A", "x", sum(old.values()), **old)
-    after = health("A", "y", sum(new.values()), **new)
+    before = replace(health("A", "x", sum(old.values())), contributions=old)
+    after = replace(health("A", "y", sum(new.values())), contributions=new)
     (move,) = compare_policies(by_id(before), by_id(after)).moves
     assert move.score_change is not None
     assert abs(move.score_change - sum(cause.points for cause in move.causes)) < 1e-8

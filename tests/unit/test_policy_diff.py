@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagster_project.policy import check_policy
@@ -153,6 +153,7 @@ points = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(points, points)
 def test_causes_sum_to_the_move_whatever_the_contributions(
     old: dict[str, float], new: dict[str, float]

@@ -30,8 +30,8 @@ import duckdb
 from dagster_project.errors import CspError
 
 PUBLIC_SCHEMAS = ("marts", "playbooks", "metrics")
-METRIC_DAYS = 400
-HISTORY_DAYS = 400
+METRIC_DAYS = 180
+HISTORY_DAYS = 90
 MANIFEST = "manifest.json"
 # The date that ends a row of a history, in order of preference; null means it has not ended yet.
 _ENDS = ("valid_to_on", "closed_on", "decided_on", "occurred_on")

@@ -28,6 +28,13 @@ from dagster_project.warehouse.publish import Dictionary
 from dagster_project.warehouse.runs import create_run_tables, note_pending, note_publication
 
 DAY = date(2026, 3, 10)
+# Another process that opens a file, says so, and holds it until its input ends.
+HOLD_OPEN = """
+import duckdb, sys
+held = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read-only")
+print("open", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -221,9 +228,8 @@ def test_a_failure_while_publishing_leaves_yesterday_untouched(
 
 def test_a_reader_does_not_stop_a_publication(settings: Settings) -> None:
     publish(settings, build(settings, [DAY]))
-    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); sys.stdin.read()"
     reader = subprocess.Popen(
-        [sys.executable, "-c", code, str(settings.published)],
+        [sys.executable, "-c", HOLD_OPEN, str(settings.published), "read-only"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -237,9 +243,8 @@ def test_a_reader_does_not_stop_a_publication(settings: Settings) -> None:
 
 def test_a_warehouse_held_by_another_process_is_a_clear_error(settings: Settings) -> None:
     build(settings, [DAY])
-    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     writer = subprocess.Popen(
-        [sys.executable, "-c", code, str(settings.warehouse)],
+        [sys.executable, "-c", HOLD_OPEN, str(settings.warehouse), "writing"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

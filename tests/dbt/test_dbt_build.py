@@ -1,4 +1,4 @@
-"""The whole dbt project, unit tests included, over empty sources: it builds, and every test runs."""
+"""The whole dbt project over empty sources, unit tests included: it builds, every test runs."""
 
 from __future__ import annotations
 

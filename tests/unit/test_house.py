@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dagster_project.settings import PROJECT_ROOT
 
@@ -109,8 +110,6 @@ def test_no_wall_clock_in_models() -> None:
 
 def test_every_model_has_a_description_and_so_has_every_column_of_a_public_table() -> None:
     """What leaves is documented; the manifest is not needed to see it, the YAML is enough."""
-    import yaml
-
     described: dict[str, dict[str, str]] = {}
     tables: dict[str, str] = {}
     for path in sorted((PROJECT_ROOT / "dbt" / "models").rglob("*.yml")):

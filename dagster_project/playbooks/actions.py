@@ -52,7 +52,7 @@ def _collect_touched(con: duckdb.DuckDBPyConnection, start: str) -> None:
     con.execute(
         f"""
         create or replace temp table touched as
-        select * exclude (is_new, round) from episodes
+        select * from episodes
         union all
         select action_id, playbook_id, playbook_version, rule_id, rule_version, account_id, scope,
             solution_area, owner_role, opened_on, due_on, plan_due_on, evidence, closed_on,
@@ -504,55 +504,84 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
     con.execute(
         f"""
         create or replace temp table verdicts as
-        select row_number() over (
-                order by spans.condition_id, spans.account_id, spans.scope, spans.from_on
-            ) as span_id, params.rule_id, params.playbook_id, params.after_playbook,
-            spans.account_id, spans.scope, spans.solution_area, spans.from_on,
-            coalesce(spans.to_on, {_FAR}) as to_on, spans.verdict, spans.missing, spans.evidence
-        from {CONDITION_SPANS.name} as spans
-        inner join rule_params as params on spans.condition_id = params.rule_id
-        where spans.to_on is null or spans.to_on >= {start}
+        with chosen as (
+            select params.rule_id, params.playbook_id, params.after_playbook,
+                params.after_playbook is not null
+                or params.playbook_id in (select loser from supersedings) as can_be_held_back,
+                spans.account_id, spans.scope, spans.solution_area, spans.from_on,
+                coalesce(spans.to_on, {_FAR}) as to_on, spans.verdict, spans.missing,
+                spans.evidence
+            from {CONDITION_SPANS.name} as spans
+            inner join rule_params as params on spans.condition_id = params.rule_id
+            where spans.to_on is null or spans.to_on >= {start}
+        ),
+        -- Numbers instead of texts from here on: the joins below are many.
+        groups as (
+            select playbook_id, account_id, scope, row_number() over () as group_id
+            from chosen
+            where verdict = 'matched'
+            group by playbook_id, account_id, scope
+        )
+        select chosen.*, groups.group_id, row_number() over () as span_id
+        from chosen
+        left join groups on chosen.playbook_id = groups.playbook_id
+            and chosen.account_id = groups.account_id and chosen.scope = groups.scope
         """
     )
     con.execute(
         f"""
         create or replace temp table work_of_group as
-        select actions.action_id, actions.playbook_id, actions.account_id, actions.scope,
-            actions.rule_id, actions.opened_on, coalesce(actions.closed_on, {_FAR}) as closed_on,
-            actions.close_reason,
+        with groups as (
+            select distinct playbook_id, account_id, scope, group_id from verdicts
+            where group_id is not null
+        )
+        select groups.group_id, actions.action_id, actions.rule_id, actions.opened_on,
+            coalesce(actions.closed_on, {_FAR}) as closed_on, actions.close_reason,
             actions.closed_on + greatest(coalesce(params.cooldown_days, 0), 1) as cool_on
         from {ACTIONS.name} as actions
+        inner join groups on actions.playbook_id = groups.playbook_id
+            and actions.account_id = groups.account_id and actions.scope = groups.scope
         left join rule_params as params on actions.rule_id = params.rule_id
         where actions.close_reason is distinct from 'restated'
-            and (actions.playbook_id, actions.account_id, actions.scope) in (
-                select (playbook_id, account_id, scope) from verdicts where verdict = 'matched'
-            )
+        """
+    )
+    # Where chains and supersedings let a match be work.
+    con.execute(
+        f"""
+        create or replace temp table held_spans as
+        select verdicts.span_id, free.from_on, coalesce(free.to_on, {_FAR}) as to_on,
+            true as is_free
+        from verdicts
+        inner join chained_matches as free on verdicts.rule_id = free.rule_id
+            and verdicts.account_id = free.account_id and verdicts.scope = free.scope
+            and verdicts.from_on = free.match_from_on
+        where verdicts.can_be_held_back and verdicts.verdict = 'matched'
+        union all
+        select verdicts.span_id, blocked.from_on, blocked.to_on, false
+        from verdicts
+        inner join superseded_days as blocked on verdicts.playbook_id = blocked.playbook_id
+            and verdicts.account_id = blocked.account_id
+        where verdicts.can_be_held_back and verdicts.verdict = 'matched'
         """
     )
     con.execute(
         f"""
         insert into {RULE_STATES.name} ({RULE_STATES.column_names})
         with matched as (
-            select * from verdicts where verdict = 'matched'
+            select span_id, group_id, rule_id, after_playbook, can_be_held_back, from_on, to_on
+            from verdicts where verdict = 'matched'
         ),
         points as (
             select span_id, from_on as point_on from matched
             union
             select matched.span_id, unnest([work.opened_on, work.closed_on, work.cool_on])
             from matched
-            inner join work_of_group as work on matched.playbook_id = work.playbook_id
-                and matched.account_id = work.account_id and matched.scope = work.scope
+            inner join work_of_group as work on matched.group_id = work.group_id
+                and work.opened_on < matched.to_on and work.cool_on is null
+                or matched.group_id = work.group_id and work.opened_on < matched.to_on
+                and work.cool_on > matched.from_on
             union
-            select matched.span_id, unnest([blocked.from_on, blocked.to_on])
-            from matched
-            inner join superseded_days as blocked on matched.playbook_id = blocked.playbook_id
-                and matched.account_id = blocked.account_id
-            union
-            select matched.span_id, unnest([free.from_on, free.to_on])
-            from matched
-            inner join chained_matches as free on matched.rule_id = free.rule_id
-                and matched.account_id = free.account_id and matched.scope = free.scope
-                and matched.from_on = free.match_from_on
+            select span_id, unnest([from_on, to_on]) from held_spans
         ),
         pieces as (
             select matched.*, points.point_on as piece_from_on,
@@ -565,34 +594,35 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
                 and points.point_on <= {today}
         ),
         labelled as (
-            select pieces.*, standing.action_id as standing_id, standing.rule_id as standing_rule,
-                free.rule_id is not null as is_free,
-                blocked.playbook_id is not null as is_superseded, latest.action_id as latest_id,
-                latest.closed_on as latest_closed_on, latest.cool_on, latest.close_reason
+            select pieces.*, latest.action_id as latest_id, latest.rule_id as latest_rule,
+                latest.opened_on as latest_opened_on,
+                latest.closed_on > pieces.piece_from_on as is_standing, latest.cool_on,
+                latest.close_reason,
+                not pieces.can_be_held_back or exists (
+                    select 1 from held_spans as free
+                    where free.span_id = pieces.span_id and free.is_free
+                        and free.from_on <= pieces.piece_from_on
+                        and free.to_on > pieces.piece_from_on
+                ) as is_free,
+                pieces.can_be_held_back and exists (
+                    select 1 from held_spans as blocked
+                    where blocked.span_id = pieces.span_id and not blocked.is_free
+                        and blocked.from_on <= pieces.piece_from_on
+                        and blocked.to_on > pieces.piece_from_on
+                ) as is_superseded
             from pieces
-            left join work_of_group as standing on pieces.playbook_id = standing.playbook_id
-                and pieces.account_id = standing.account_id and pieces.scope = standing.scope
-                and standing.opened_on <= pieces.piece_from_on
-                and standing.closed_on > pieces.piece_from_on
-            left join chained_matches as free on pieces.rule_id = free.rule_id
-                and pieces.account_id = free.account_id and pieces.scope = free.scope
-                and pieces.from_on = free.match_from_on and free.from_on <= pieces.piece_from_on
-                and coalesce(free.to_on, {_FAR}) > pieces.piece_from_on
-            left join superseded_days as blocked on pieces.playbook_id = blocked.playbook_id
-                and pieces.account_id = blocked.account_id
-                and blocked.from_on <= pieces.piece_from_on
-                and blocked.to_on > pieces.piece_from_on
-            asof left join work_of_group as latest on pieces.playbook_id = latest.playbook_id
-                and pieces.account_id = latest.account_id and pieces.scope = latest.scope
-                and latest.closed_on <= pieces.piece_from_on
+            -- The latest work opened by then; two of one group never stand at once.
+            asof left join work_of_group as latest on pieces.group_id = latest.group_id
+                and pieces.piece_from_on >= latest.opened_on
         ),
         reasoned as (
             select *,
-                case when standing_rule = rule_id then 'matched' else 'suppressed' end as verdict_,
+                case when is_standing and latest_rule = rule_id then 'matched'
+                    else 'suppressed' end as verdict_,
                 case
-                    when standing_rule = rule_id then standing_id
-                    when standing_id is not null
-                        then 'same work as ' || standing_id || ' opened by ' || standing_rule
+                    when is_standing and latest_rule = rule_id then latest_id
+                    when is_standing
+                        then 'same work as ' || latest_id || ' opened by ' || latest_rule
                     when is_superseded then 'superseded'
                     when not is_free then 'waits for ' || after_playbook
                     when piece_from_on < cool_on
@@ -617,12 +647,18 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
             ) as run
             from marked
         ),
-        merged as (
-            select rule_id, playbook_id, account_id, scope, min(solution_area) as solution_area,
-                min(piece_from_on) as valid_from_on, max(piece_to_on) as valid_to_on,
-                min(verdict_) as verdict, min(reason) as reason, min(evidence) as evidence
+        runs as (
+            select span_id, min(piece_from_on) as valid_from_on, max(piece_to_on) as valid_to_on,
+                min(verdict_) as verdict, min(reason) as reason
             from numbered
-            group by span_id, run, rule_id, playbook_id, account_id, scope
+            group by span_id, run
+        ),
+        merged as (
+            select spans.rule_id, spans.playbook_id, spans.account_id, spans.scope,
+                spans.solution_area, runs.valid_from_on, runs.valid_to_on, runs.verdict,
+                runs.reason, spans.evidence
+            from runs
+            inner join verdicts as spans on runs.span_id = spans.span_id
             union all
             select rule_id, playbook_id, account_id, scope, solution_area, from_on, to_on,
                 verdict, 'missing: ' || missing, evidence

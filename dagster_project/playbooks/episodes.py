@@ -8,7 +8,7 @@ once, then all second ones, and so on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import duckdb
@@ -47,7 +47,6 @@ class EpisodeCounts:
     continued: int = 0
     opened: int = 0
     rounds: int = 0
-    by_round: list[int] = field(default_factory=list)
 
 
 def merged(source: str, keys: str, carried: str = "") -> str:
@@ -188,24 +187,38 @@ def open_episodes(
     """
     counts = EpisodeCounts()
     _load_standing(con, from_date, as_of_date)
-    counts.continued = _count(con, "episodes")
+    counts.continued = _count(con, "standing")
     for layer in rules.strata:
         _load_matches(con, layer, from_date, as_of_date)
         _join_islands(con, layer, from_date, as_of_date)
-        _close(con, "not is_new and list_contains(?, playbook_id)", list(layer), as_of_date)
+        con.execute(
+            "create or replace temp table pending as select * from standing"
+            " where list_contains(?, playbook_id)",
+            [list(layer)],
+        )
+        _close(con, as_of_date)
+        _start_frontier(con)
         number = 0
         while True:
-            opened = _open_next(con, layer, from_date, as_of_date)
+            opened = _open_next(con, from_date, as_of_date)
             if opened == 0:
                 break
             number += 1
-            counts.by_round.append(opened)
             counts.opened += opened
-            _close(con, "round = (select max(round) from episodes)", None, as_of_date)
+            _close(con, as_of_date)
+            # Only what closed again can open again.
+            con.execute(
+                "create or replace temp table frontier as select playbook_id, account_id, scope,"
+                " rule_id, closed_on from decided where closed_on is not null"
+            )
         counts.rounds = max(counts.rounds, number)
     # Actions of playbooks that no longer run still hear feedback and end with their account.
-    running = [playbook for layer in rules.strata for playbook in layer]
-    _close(con, "not is_new and not list_contains(?, playbook_id)", running, as_of_date)
+    con.execute(
+        "create or replace temp table pending as select * from standing"
+        " where not list_contains(?, playbook_id)",
+        [[playbook for layer in rules.strata for playbook in layer]],
+    )
+    _close(con, as_of_date)
     return counts
 
 
@@ -218,13 +231,16 @@ def _load_standing(con: duckdb.DuckDBPyConnection, from_date: date, as_of_date: 
     start, today = day(from_date), day(as_of_date)
     con.execute(
         f"""
-        create or replace temp table episodes as
-        select {_WORK_COLUMNS}, cast(null as date) as closed_on,
-            cast(null as varchar) as close_reason, false as is_new, 0 as round
+        create or replace temp table standing as
+        select {_WORK_COLUMNS}
         from {ACTIONS.name}
         where opened_on < {start} and (closed_on is null or closed_on >= {start})
             and close_reason is distinct from 'restated'
         """
+    )
+    con.execute(
+        "create or replace temp table episodes as select *, cast(null as date) as closed_on,"
+        " cast(null as varchar) as close_reason from standing where false"
     )
     # Work that ended before the run: it decides cooldowns, chains and what counts as handled.
     con.execute(
@@ -465,29 +481,40 @@ def _join_islands(
     )
 
 
-def _open_next(
-    con: duckdb.DuckDBPyConnection, layer: tuple[str, ...], from_date: date, as_of_date: date
-) -> int:
-    """Open the next episode of everything that has none open; how many were opened."""
+def _start_frontier(con: duckdb.DuckDBPyConnection) -> None:
+    """Temp table `frontier`: everything matched that has no work open, with its latest work."""
     con.execute(
-        f"""
-        create or replace temp table openings as
+        """
+        create or replace temp table frontier as
         with groups as (
             select distinct playbook_id, account_id, scope from layer_spans
         ),
         latest as (
             select playbook_id, account_id, scope, max_by(rule_id, opened_on) as rule_id,
-                max(opened_on) as opened_on, max_by(coalesce(closed_on, {_FAR}), opened_on)
-                as closed_on
+                max(closed_on) as closed_on, bool_or(closed_on is null) as is_open
             from all_episodes
             semi join groups using (playbook_id, account_id, scope)
             group by playbook_id, account_id, scope
-        ),
-        bounded as (
+        )
+        select groups.playbook_id, groups.account_id, groups.scope, latest.rule_id,
+            latest.closed_on
+        from groups
+        left join latest on groups.playbook_id = latest.playbook_id
+            and groups.account_id = latest.account_id and groups.scope = latest.scope
+        where not coalesce(latest.is_open, false)
+        """
+    )
+
+
+def _open_next(con: duckdb.DuckDBPyConnection, from_date: date, as_of_date: date) -> int:
+    """Open the next episode of everything in `frontier`, into `pending`; how many."""
+    con.execute(
+        f"""
+        create or replace temp table openings as
+        with bounded as (
             select spans.*, params.priority, params.severity_rank,
                 case
                     when latest.closed_on is null then spans.from_on
-                    when latest.closed_on = {_FAR} then null
                     when spans.island_from_on > latest.closed_on
                         then latest.closed_on + greatest(coalesce(last_rule.cooldown_days, 0), 1)
                     -- A worse turn, or a milestone, is new work although the old was handled.
@@ -502,9 +529,9 @@ def _open_next(
                         )
                 end as earliest_on
             from layer_spans as spans
-            inner join rule_params as params on spans.rule_id = params.rule_id
-            left join latest on spans.playbook_id = latest.playbook_id
+            inner join frontier as latest on spans.playbook_id = latest.playbook_id
                 and spans.account_id = latest.account_id and spans.scope = latest.scope
+            inner join rule_params as params on spans.rule_id = params.rule_id
             left join rule_params as last_rule on latest.rule_id = last_rule.rule_id
         ),
         candidates as (
@@ -512,8 +539,7 @@ def _open_next(
             from bounded
             where earliest_on is not null
         )
-        select playbook_id, account_id, scope, opened_on, rule_id, solution_area, evidence,
-            match_from_on
+        select playbook_id, account_id, scope, opened_on, rule_id, solution_area, evidence
         from candidates
         where opened_on < coalesce(to_on, {_FAR}) and opened_on <= {day(as_of_date)}
         qualify row_number() over (
@@ -526,7 +552,7 @@ def _open_next(
     if opened:
         con.execute(
             """
-            insert into episodes
+            create or replace temp table pending as
             select 'act_' || left(md5(concat_ws(
                     '|', openings.playbook_id, openings.account_id, openings.scope,
                     openings.opened_on
@@ -536,8 +562,7 @@ def _open_next(
                 params.owner_role, openings.opened_on,
                 openings.opened_on + params.sla_days as due_on,
                 openings.opened_on + params.plan_days as plan_due_on,
-                openings.evidence, null, null, true,
-                (select coalesce(max(round), 0) + 1 from episodes)
+                openings.evidence
             from openings
             inner join rule_params as params on openings.rule_id = params.rule_id
             """
@@ -549,18 +574,9 @@ def _open_next(
 _CLOSE_ORDER = ("completed", "cancelled", "churned", "superseded", "recovered", "expired")
 
 
-def _close(
-    con: duckdb.DuckDBPyConnection,
-    which: str,
-    parameters: list[str] | None,
-    as_of_date: date,
-) -> None:
-    """Set `closed_on` and `close_reason` of the chosen episodes: the earliest reason to close."""
+def _close(con: duckdb.DuckDBPyConnection, as_of_date: date) -> None:
+    """Decide when and why the episodes of `pending` close; `decided` has them, `episodes` too."""
     order = " ".join(f"when {quote_text(r)} then {i}" for i, r in enumerate(_CLOSE_ORDER))
-    con.execute(
-        f"create or replace temp table pending as select * from episodes where {which}",
-        [parameters] if parameters is not None else None,
-    )
     con.execute(
         f"""
         create or replace temp table closings as
@@ -625,6 +641,8 @@ def _close(
         """
     )
     con.execute(
-        "update episodes set closed_on = closings.on_day, close_reason = closings.reason"
-        " from closings where episodes.action_id = closings.action_id"
+        "create or replace temp table decided as select pending.*, closings.on_day as closed_on,"
+        " closings.reason as close_reason from pending"
+        " left join closings on pending.action_id = closings.action_id"
     )
+    con.execute("insert into episodes select * from decided")

@@ -24,7 +24,7 @@ STATUSES = ("scored", "no_data", "stale", "not_applicable", "too_early")
 STAGES = ("not_started", "foundation", "operational", "advanced", "optimized")
 
 # Days around a call, a departure or a closing during which the thing is still looked at.
-CALL_LEAD_DAYS = 14
+CALL_LEAD_DAYS = 10
 CALL_MISSED_DAYS = 30
 DEPARTURE_DAYS = 90
 CLOSED_OPPORTUNITY_DAYS = 30
@@ -37,14 +37,12 @@ class Source:
     """One relation joined to a scope's base.
 
     In `sql`, `{from_on}` and `{to_on}` are filled in as dates, `{from_on-N}` and `{to_on-N}` are N
-    days earlier. `extra` is one more join condition; with `is_asof` it is the inequality of an
-    as-of join.
+    days earlier. `extra` is one more join condition.
     """
 
     sql: str
     on: tuple[str, ...] = ("account_id", "as_of_date")
     extra: str = ""
-    is_asof: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,7 @@ class Scope:
             conditions = [f"base.{key} = {alias}.{key}" for key in source.on]
             if source.extra:
                 conditions.append(source.extra)
-            join = "asof left join" if source.is_asof else "left join"
-            joins.append(f"{join} ({source.sql}) as {alias} on {' and '.join(conditions)}")
+            joins.append(f"left join ({source.sql}) as {alias} on {' and '.join(conditions)}")
         selected = [
             "base.account_id",
             f"{self.key_sql} as scope",
@@ -164,16 +161,23 @@ def _days_ago(table: str, days: int, columns: str, on: tuple[str, ...]) -> Sourc
     )
 
 
+def _standing_days(facts: str, first_day: str, past_day: str) -> str:
+    """Facts, one row per day of the range on which they stand, with that day as `as_of_date`."""
+    return (
+        "select fact.*, cast(unnest(generate_series("
+        f"greatest({first_day}, {{from_on}}), least({past_day} - 1, {{to_on}}),"
+        f" interval 1 day)) as date) as as_of_date from ({facts}) as fact"
+        f" where {first_day} <= {{to_on}} and {past_day} > {{from_on}} and {first_day} < {past_day}"
+    )
+
+
 def _sparse(
     facts: str, first_day: str, past_day: str, aggregates: str, keys: str = "account_id"
 ) -> str:
     """Aggregates per key and day over facts that stand from `first_day` until `past_day`."""
     return (
-        f"select {', '.join('fact.' + key.strip() for key in keys.split(','))},"
-        f" day.as_of_date, {aggregates} from ({facts}) as fact"
-        f" inner join ({_DAYS}) as day on {first_day} <= day.as_of_date"
-        f" and day.as_of_date < {past_day}"
-        f" where {first_day} <= {{to_on}} and {past_day} > {{from_on}} group by all"
+        f"select {keys}, as_of_date, {aggregates}"
+        f" from ({_standing_days(facts, first_day, past_day)}) as fact group by all"
     )
 
 
@@ -197,11 +201,8 @@ _WEAKEST = (
 
 _ACCOUNT_SOURCES: dict[str, Source] = {
     "health": _range_of(_HEALTH),
-    "health_1": _days_ago(_HEALTH, 1, "health_score, health_zone", ("account_id", "as_of_date")),
     "health_7": _days_ago(_HEALTH, 7, "health_score", ("account_id", "as_of_date")),
-    "health_30": _days_ago(
-        _HEALTH, 30, f"health_score, {_HEALTH_SCORES}", ("account_id", "as_of_date")
-    ),
+    "health_30": _days_ago(_HEALTH, 30, _HEALTH_SCORES, ("account_id", "as_of_date")),
     "calls": _range_of("intermediate.int_cadence__tier_adherence_daily"),
     "usage": _range_of("intermediate.int_usage__account_daily"),
     "leavers": Source(
@@ -226,7 +227,7 @@ _ACCOUNT_SOURCES: dict[str, Source] = {
             "fact.from_on",
             "fact.past_on",
             "count(*) as open_escalation_count,"
-            " max(day.as_of_date - fact.from_on) as oldest_escalation_age_days",
+            " max(fact.as_of_date - fact.from_on) as oldest_escalation_age_days",
         )
     ),
     "invoices": Source(
@@ -236,7 +237,7 @@ _ACCOUNT_SOURCES: dict[str, Source] = {
             " from staging.stg_crm__invoices where due_on is not null".replace("{far}", _FAR),
             "greatest(fact.due_on + 1, fact.issued_on)",
             "fact.past_on",
-            "max(day.as_of_date - fact.due_on) as oldest_overdue_invoice_days",
+            "max(fact.as_of_date - fact.due_on) as oldest_overdue_invoice_days",
         )
     ),
     "risks": Source(
@@ -248,7 +249,7 @@ _ACCOUNT_SOURCES: dict[str, Source] = {
             "fact.past_on",
             "count(*) filter (where fact.severity = 'high') as open_high_risk_count,"
             " count(*) filter (where fact.kind = 'competitor') as open_competitor_flag_count,"
-            " count(*) filter (where fact.kind = 'competitor' and fact.raised_on = day.as_of_date)"
+            " count(*) filter (where fact.kind = 'competitor' and fact.raised_on = fact.as_of_date)"
             " as competitor_flags_raised_count",
         )
     ),
@@ -260,7 +261,7 @@ _ACCOUNT_SOURCES: dict[str, Source] = {
             "fact.opened_on",
             "fact.past_on",
             "count(*) as open_blocker_count,"
-            " max(day.as_of_date - fact.opened_on) as oldest_blocker_age_days",
+            " max(fact.as_of_date - fact.opened_on) as oldest_blocker_age_days",
         )
     ),
     "issues": Source(
@@ -334,17 +335,16 @@ _ACCOUNT_COLUMNS: tuple[Column, ...] = (
     _column("score_status", "text", "", "scored or unscored", "health.score_status", "health"),
     _column("coverage_ratio", "number", "ratio 0-1", "share of the weight that was scored",
             "health.coverage_ratio", "health"),
-    _column("previous_health_zone", "text", "", "zone of the day before", "health_1.health_zone",
-            "health_1", values=ZONES),
+    _column("previous_health_zone", "text", "", "zone of the day before",
+            "health.previous_health_zone", "health", values=ZONES),
     _column("is_zone_changed", "boolean", "", "the zone differs from the day before",
-            "health.health_zone <> health_1.health_zone", "health", "health_1"),
+            "health.health_zone <> health.previous_health_zone", "health"),
     _column("is_zone_worsened", "boolean", "", "the zone is worse than the day before",
-            f"{_rank('health.health_zone')} > {_rank('health_1.health_zone')}",
-            "health", "health_1"),
+            f"{_rank('health.health_zone')} > {_rank('health.previous_health_zone')}", "health"),
     _column("score_change_7d", "number", "points", "score against 7 days before",
             "round(health.health_score - health_7.health_score, 9)", "health", "health_7"),
     _column("score_change_30d", "number", "points", "score against 30 days before",
-            "round(health.health_score - health_30.health_score, 9)", "health", "health_30"),
+            "round(health.score_change_30d, 9)", "health"),
     *(
         _column(f"{component}_score", "number", "points 0-100", f"score of {component}",
                 f"health.{component}_score", "health")
@@ -372,7 +372,8 @@ _ACCOUNT_COLUMNS: tuple[Column, ...] = (
             "calls.consecutive_missed_count", "calls"),
     _column("days_since_last_call", "number", "days", "days since a call was held; since the start"
             " when none was",
-            "base.as_of_date - coalesce(calls.last_held_on, base.customer_since_on)", "calls"),
+            "base.as_of_date - coalesce(calls.last_held_on,"
+            " base.customer_since_on + {known:touchpoints})", "calls"),
     _column("active_users_28d", "number", "users", "users active in 28 days",
             "usage.active_users_28d", "usage"),
     _column("licence_use_ratio", "number", "ratio", "active users per licensed seat",
@@ -437,7 +438,7 @@ def _account_names(*names: str) -> tuple[Column, ...]:
 _ACCOUNT_SOURCE = Source(f"select * from intermediate.int_core__account_days where {_RANGE}")
 _SHARED_SOURCES = {
     "account": _ACCOUNT_SOURCE,
-    **{key: _ACCOUNT_SOURCES[key] for key in ("health", "health_1", "health_7", "health_30")},
+    **{key: _ACCOUNT_SOURCES[key] for key in ("health", "health_30")},
 }
 _SHARED_NAMES = _account_names(
     "tier",
@@ -489,9 +490,9 @@ _AREA_COLUMNS: tuple[Column, ...] = (
     _column("is_regressed", "boolean", "", "fell back from a higher stage", "stage.is_regressed",
             "stage"),
     _column("is_stage_changed", "boolean", "", "the stage differs from the day before",
-            "stage.stage <> stage_1.stage", "stage", "stage_1"),
+            "moved.to_stage_rank is not null", "moved"),
     _column("is_stage_advanced", "boolean", "", "the stage is higher than the day before",
-            "stage.stage_rank > stage_1.stage_rank", "stage", "stage_1"),
+            "coalesce(moved.to_stage_rank > moved.from_stage_rank, false)", "moved"),
     _column("is_weakest_area", "boolean", "", "least adopted area of the account that day",
             "base.solution_area = weakest.solution_area", "weakest"),
     _column("area_active_users_28d", "number", "users", "users of the area active in 28 days",
@@ -509,14 +510,26 @@ _AREA_COLUMNS: tuple[Column, ...] = (
 _AREA_SOURCES: dict[str, Source] = {
     **_SHARED_SOURCES,
     "stage": Source(f"select * from marts.fct_stage_daily where {_RANGE}", _AREA_KEYS),
-    "stage_1": _days_ago("marts.fct_stage_daily", 1, "stage, stage_rank", _AREA_KEYS),
+    "moved": Source(
+        "select account_id, solution_area, occurred_on as as_of_date, from_stage_rank,"
+        " to_stage_rank from marts.fct_stage_transition"
+        " where occurred_on between {from_on} and {to_on}",
+        _AREA_KEYS,
+    ),
     "stage_90": _days_ago("marts.fct_stage_daily", 90, "stage, readiness_ratio", _AREA_KEYS),
     "usage": Source(f"select * from intermediate.int_usage__area_daily where {_RANGE}", _AREA_KEYS),
+    # The lowest stage, then the least ready, then the first by name.
     "weakest": Source(
-        "select account_id, as_of_date, min_by(solution_area,"
-        " lpad(cast(stage_rank as varchar), 2, '0')"
-        " || printf('%.9f', coalesce(readiness_ratio, 0)) || solution_area) as solution_area"
-        f" from marts.fct_stage_daily where {_RANGE} group by all"
+        "select account_id, as_of_date, min_by(solution_area, place) as solution_area from ("
+        "select daily.account_id, daily.as_of_date, daily.solution_area,"
+        " cast(daily.stage_rank as bigint) * 1000000000"
+        " + cast(round(coalesce(daily.readiness_ratio, 0) * 1000000) as bigint) * 100"
+        " + names.place as place from marts.fct_stage_daily as daily inner join ("
+        "select solution_area, row_number() over (order by solution_area) as place"
+        " from (select distinct solution_area from marts.fct_stage_daily"
+        " where as_of_date between {from_on} and {to_on})) as names"
+        " on daily.solution_area = names.solution_area"
+        " where daily.as_of_date between {from_on} and {to_on}) group by all"
     ),
     "blockers": Source(
         _sparse(
@@ -544,19 +557,15 @@ _AREA_SOURCES: dict[str, Source] = {
     ),
 }
 
-_ACCOUNT_DAYS_JOIN = (
-    "inner join intermediate.int_core__account_days as account_day"
-    " on account_day.account_id = fact.account_id and account_day.as_of_date = day.as_of_date"
-)
-
 
 def _things(facts: str, first_day: str, past_day: str, columns: str) -> str:
     """One row per thing and day it is looked at, on days its account is a customer."""
     return (
-        f"select fact.account_id, day.as_of_date, {columns} from ({facts}) as fact"
-        f" inner join ({_DAYS}) as day on {first_day} <= day.as_of_date"
-        f" and day.as_of_date < {past_day} {_ACCOUNT_DAYS_JOIN}"
-        f" where {first_day} <= {{to_on}} and {past_day} > {{from_on}}"
+        f"select fact.account_id, fact.as_of_date, {columns}"
+        f" from ({_standing_days(facts, first_day, past_day)}) as fact"
+        " semi join intermediate.int_core__account_days as account_day"
+        " on account_day.account_id = fact.account_id"
+        " and account_day.as_of_date = fact.as_of_date"
     )
 
 
@@ -576,11 +585,11 @@ _CALL_COLUMNS: tuple[Column, ...] = (
             " was not", "case when base.is_missed then base.as_of_date - base.grace_ends_on - 1 end"
             ),
     _column("call_missed_in_row_count", "number", "calls", "calls of the type missed in a row",
-            "cadence.consecutive_missed_count", "cadence"),
+            "base.consecutive_missed_count"),
     _column("call_adherence_ratio", "number", "ratio 0-1", "slots of the type met, trailing",
-            "cadence.adherence_ratio", "cadence"),
+            "base.adherence_ratio"),
     _column("attendance_ratio", "number", "ratio 0-1", "people who came per people expected,"
-            " trailing", "cadence.attendance_ratio", "cadence"),
+            " trailing", "base.attendance_ratio"),
     _column("is_call_held", "boolean", "", "a call of the type was held that day",
             "held.account_id is not null", "held"),
     *_SHARED_NAMES,
@@ -590,17 +599,24 @@ _CALL_KEYS = ("account_id", "call_type", "as_of_date")
 
 # The slot a day belongs to is the last one opened by then; how it ends is not known that day.
 _CALL_BASE = f"""
-with coming as (
-    select daily.account_id, daily.call_type, slot.slot_number, daily.as_of_date,
-        daily.next_due_on as due_on, cast(null as date) as grace_ends_on, false as is_missed
-    from marts.fct_cadence_daily as daily
+with planned as (
+    -- Without a feed of calls nothing is known about them, and while paused none is planned.
+    select account_id, call_type, as_of_date, next_due_on, adherence_ratio, attendance_ratio,
+        consecutive_missed_count
+    from marts.fct_cadence_daily
+    where {_RANGE} and account_state = 'active' and consecutive_missed_count is not null
+),
+coming as (
+    select planned.account_id, planned.call_type, planned.as_of_date, slot.slot_number,
+        planned.next_due_on as due_on, cast(null as date) as grace_ends_on, false as is_missed,
+        planned.adherence_ratio, planned.attendance_ratio, planned.consecutive_missed_count
+    from planned
     asof inner join marts.fct_cadence_slot as slot
-        on daily.account_id = slot.account_id and daily.call_type = slot.call_type
-        and daily.as_of_date >= slot.opened_on
-    where daily.{_RANGE}
-        and daily.next_due_on between daily.as_of_date and daily.as_of_date + {CALL_LEAD_DAYS}
-        and daily.as_of_date <= slot.due_on
-        and (slot.met_on is null or slot.met_on > daily.as_of_date)
+        on planned.account_id = slot.account_id and planned.call_type = slot.call_type
+        and planned.as_of_date >= slot.opened_on
+    where planned.next_due_on between planned.as_of_date and planned.as_of_date + {CALL_LEAD_DAYS}
+        and planned.as_of_date <= slot.due_on
+        and (slot.met_on is null or slot.met_on > planned.as_of_date)
 ),
 past_slots as (
     select account_id, call_type, slot_number, due_on, grace_ends_on,
@@ -620,30 +636,32 @@ later_calls as (
     where touchpoint.removed_on is null or touchpoint.removed_on > touchpoint.held_on
     group by all
 ),
-past as (
-    select past_slots.account_id, past_slots.call_type, past_slots.slot_number, day.as_of_date,
-        past_slots.due_on, past_slots.grace_ends_on,
-        day.as_of_date > past_slots.grace_ends_on as is_missed
+late as (
+    select past_slots.*, due_on + 1 as late_from_on,
+        least(past_slots.past_on, coalesce(later_calls.held_on, {_FAR})) as late_past_on
     from past_slots
     left join later_calls
         on past_slots.account_id = later_calls.account_id
         and past_slots.call_type = later_calls.call_type
         and past_slots.slot_number = later_calls.slot_number
-    inner join ({_DAYS}) as day
-        on day.as_of_date > past_slots.due_on
-        and day.as_of_date < least(past_slots.past_on, coalesce(later_calls.held_on, {_FAR}))
+),
+past as (
+    select account_id, call_type, slot_number, as_of_date, due_on, grace_ends_on,
+        as_of_date > grace_ends_on as is_missed
+    from ({_standing_days("select * from late", "fact.late_from_on", "fact.late_past_on")})
 )
-select calls.* from (select * from coming union all select * from past) as calls
--- Without a feed of calls nothing is known about them, and while paused none is planned.
-inner join marts.fct_cadence_daily as planned
-    on calls.account_id = planned.account_id and calls.call_type = planned.call_type
-    and calls.as_of_date = planned.as_of_date and planned.account_state = 'active'
-    and planned.consecutive_missed_count is not null and planned.{_RANGE}
+select * from coming
+union all
+select past.account_id, past.call_type, past.as_of_date, past.slot_number, past.due_on,
+    past.grace_ends_on, past.is_missed, planned.adherence_ratio, planned.attendance_ratio,
+    planned.consecutive_missed_count
+from past
+inner join planned on past.account_id = planned.account_id
+    and past.call_type = planned.call_type and past.as_of_date = planned.as_of_date
 """
 
 _CALL_SOURCES: dict[str, Source] = {
     **_SHARED_SOURCES,
-    "cadence": Source(f"select * from marts.fct_cadence_daily where {_RANGE}", _CALL_KEYS),
     "held": Source(
         "select distinct account_id, call_type, held_on as as_of_date"
         " from staging.stg_crm__touchpoints where held_on between {from_on} and {to_on}"
@@ -707,7 +725,7 @@ _OPPORTUNITY_COLUMNS: tuple[Column, ...] = (
             "case when base.closed_on <= base.as_of_date then base.is_won end"),
     _column("has_objectives", "boolean", "", "the account has recorded a success objective since"
             " the opportunity was created",
-            "coalesce(objective.created_on >= base.created_on,"
+            "coalesce(objective.first_recorded_on <= base.as_of_date,"
             " {known:success_objectives} = 1)", "objective"),
     _column("is_new_customer", "boolean", "", "the account became a customer at most 30 days before"
             " the closing; missing while open",
@@ -715,7 +733,8 @@ _OPPORTUNITY_COLUMNS: tuple[Column, ...] = (
             " then account.customer_since_on >= base.closed_on - 30 end", "account"),
     _column("days_since_last_call", "number", "days", "days since any call was held; since the"
             " start when none was",
-            "base.as_of_date - coalesce(calls.last_held_on, account.customer_since_on)",
+            "base.as_of_date - coalesce(calls.last_held_on,"
+            " account.customer_since_on + {known:touchpoints})",
             "account", "calls"),
     *_SHARED_NAMES,
 )  # fmt: skip
@@ -730,11 +749,12 @@ _OPPORTUNITY_SOURCES: dict[str, Source] = {
         " and (version.valid_to_on is null or version.valid_to_on > base.as_of_date)",
     ),
     "objective": Source(
-        "select distinct account_id, created_on from staging.stg_crm__success_objectives"
-        " where created_on is not null",
-        ("account_id",),
-        "base.as_of_date >= objective.created_on",
-        is_asof=True,
+        "select fact.opportunity_id as thing_id, min(objective.created_on) as first_recorded_on"
+        " from staging.stg_crm__opportunities as fact"
+        " inner join staging.stg_crm__success_objectives as objective"
+        " on fact.account_id = objective.account_id and objective.created_on >= fact.created_on"
+        " group by all",
+        ("thing_id",),
     ),
 }
 

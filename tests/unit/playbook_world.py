@@ -36,10 +36,13 @@ TABLES = {
     " realm varchar, node varchar, arr_usd decimal(18, 2), customer_since_on date,"
     " churned_on date, removed_on date, next_renewal_on date",
     "marts.fct_account_health_daily": "account_id varchar, as_of_date date, health_score double,"
-    " health_zone varchar, score_status varchar, coverage_ratio double, " + _COMPONENT_COLUMNS,
+    " health_zone varchar, previous_health_zone varchar, score_change_30d double,"
+    " score_status varchar, coverage_ratio double, " + _COMPONENT_COLUMNS,
     "marts.fct_stage_daily": "account_id varchar, solution_area varchar, as_of_date date,"
     " stage varchar, stage_rank integer, stage_age_days integer, readiness_ratio double,"
     " criteria_pending_count integer, is_stalled boolean, is_regressed boolean",
+    "marts.fct_stage_transition": "account_id varchar, solution_area varchar, occurred_on date,"
+    " from_stage_rank integer, to_stage_rank integer",
     "marts.fct_cadence_daily": "account_id varchar, call_type varchar, as_of_date date,"
     " next_due_on date, adherence_ratio double, attendance_ratio double,"
     " consecutive_missed_count integer, account_state varchar",
@@ -158,13 +161,30 @@ def add_account(
     con.execute(
         """
         insert into marts.fct_account_health_daily (
-            account_id, as_of_date, health_score, health_zone, score_status, adoption_score,
-            adoption_status
+            account_id, as_of_date, health_score, health_zone, previous_health_zone,
+            score_change_30d, score_status, adoption_score, adoption_status
         )
-        select account_id, as_of_date, score, zone,
+        select account_id, as_of_date, score, zone, lag(zone) over (order by as_of_date),
+            score - lag(score, 30) over (order by as_of_date),
             case when score is null then 'unscored' else 'scored' end, score,
             case when score is null then 'no_data' else 'scored' end
         from given_days
+        """
+    )
+
+
+def change_scores(con: duckdb.DuckDBPyConnection, score: float, where: str) -> None:
+    """Correct the scores of some account-days, and what the mart derives from them."""
+    con.execute(
+        "update marts.fct_account_health_daily set health_score = ?, health_zone = ?"
+        f" where {where}",
+        [score, zone_of(score)],
+    )
+    con.execute(
+        """
+        update marts.fct_account_health_daily as today set previous_health_zone = before.health_zone
+        from marts.fct_account_health_daily as before
+        where today.account_id = before.account_id and today.as_of_date = before.as_of_date + 1
         """
     )
 

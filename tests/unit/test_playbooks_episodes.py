@@ -19,6 +19,7 @@ from tests.unit.playbook_world import (
     actions,
     add,
     add_account,
+    change_scores,
     day,
     dump,
     open_world,
@@ -334,10 +335,7 @@ def test_late_data_that_unmakes_a_trigger_closes_its_action_as_restated(rules: R
     add_account(con, "b", [80, 65, 65, 65, 65])
     run_playbooks(con, rules, day(0), day(2))
     kept = triage(con, "action_id, account_id")
-    con.execute(
-        "update marts.fct_account_health_daily set health_score = 85, health_zone = 'green'"
-        " where account_id = 'a'"
-    )
+    change_scores(con, 85, "account_id = 'a'")
     result = run_playbooks(con, rules, day(1), day(4))
     # Triage, and the call about the zone that never changed.
     assert result.restated == 2
@@ -359,11 +357,7 @@ def test_a_restated_action_that_opens_again_is_the_same_action(rules: RuleBook) 
     run_playbooks(con, rules, day(0), day(3))
     before = dump(con)
     for score in (85, 65):
-        con.execute(
-            "update marts.fct_account_health_daily set health_score = ?, health_zone = ?"
-            " where as_of_date > ?",
-            [score, "green" if score == 85 else "yellow", START],
-        )
+        change_scores(con, score, f"as_of_date > date '{START}'")
         run_playbooks(con, rules, day(1), day(3))
     assert dump(con) == before
 

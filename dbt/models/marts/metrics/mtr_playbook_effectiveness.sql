@@ -13,6 +13,24 @@ spells as (
     select * from {{ ref('int_metrics__recovery_spells') }}
 ),
 
+-- Nobody can be late where starts and completions are not reported: judged are the actions opened
+-- since reports, or files that could hold them, first came.
+feedback_days as (
+    select min(occurred_on) as known_on from {{ ref('stg_crm__playbook_runs') }}
+    union all
+    select min(extracted_on) as known_on
+    from {{ source('pipeline', 'files') }}
+    where
+        source = 'crm'
+        and table_name = 'playbook_runs'
+        and status = 'accepted'
+        and extracted_on <= {{ as_of_date() }}
+),
+
+feedback as (
+    select min(known_on) as first_on from feedback_days
+),
+
 windows as (
     select
         max(case when metric_id = 'execution_rate' then cast(window_days as integer) end)
@@ -64,6 +82,7 @@ actions as (
         invalid_reasons.cancel_reason is not null as is_invalid
     from {{ source('playbooks', 'actions') }} as actions
     cross join windows
+    inner join feedback on actions.opened_on >= feedback.first_on
     left join invalid_reasons on lower(trim(actions.cancel_reason)) = invalid_reasons.cancel_reason
     where
         actions.closed_on is null
@@ -240,18 +259,22 @@ intervals as (
 
 measured as (
     select
-        metric_id,
-        as_of_date,
-        dimension,
-        dimension_value,
-        numerator / nullif(denominator, 0) as value,
+        counts.metric_id,
+        counts.as_of_date,
+        counts.dimension,
+        counts.dimension_value,
+        counts.numerator / nullif(counts.denominator, 0) as value,
         cast(null as double) as lower_bound,
-        numerator,
-        denominator,
-        at_risk_count,
-        excluded_count,
-        cast(null as varchar) as reason
+        counts.numerator,
+        counts.denominator,
+        counts.at_risk_count,
+        counts.excluded_count,
+        case
+            when not coalesce(feedback.first_on <= counts.as_of_date, false)
+                then 'no playbook runs are delivered, so no action can be judged'
+        end as reason
     from counts
+    cross join feedback
     union all
     select * from survival
 ),

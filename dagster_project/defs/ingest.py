@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
+import duckdb
 
 from dagster_project.contracts import CONTRACTS, Vocabulary
 from dagster_project.defs.resources import WRITER_POOL, Installation
@@ -51,6 +52,33 @@ def _as_date(option: str, text: str | None) -> date | None:
         raise ConfigError(f"{option} must be a date like 2026-06-30, not {text!r}") from error
 
 
+def refuse_other_policy_set(con: duckdb.DuckDBPyConnection, policy_set: str) -> None:
+    """Refuse to go on with another policy set than the one that scored the days in the build file.
+
+    Two sets may put a measure into different components or not have it at all, so a move between a
+    day of one and a day of the other has no split into causes that adds up.
+
+    Raises:
+        ConfigError: days are there that another set scored.
+    """
+    known = con.execute(
+        "select count(*) from information_schema.tables "
+        "where table_schema = 'marts' and table_name = 'dim_health_policy'"
+    ).fetchone()
+    if known is None or not known[0]:
+        return
+    others = con.execute(
+        "select distinct policy_set from marts.dim_health_policy where policy_set <> ? order by 1",
+        [policy_set],
+    ).fetchall()
+    if others:
+        raise ConfigError(
+            f"CSP_POLICY_SET is {policy_set!r}, but days here were scored by "
+            f"{', '.join(repr(name) for (name,) in others)} — score all days by one set with "
+            "--full-refresh, or go back to the other set"
+        )
+
+
 def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestResult, RunWindow]:
     """Ingest what is new up to the day asked for, and decide which days to compute.
 
@@ -73,6 +101,8 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
     as_of = requested_as_of or newest_extract(settings.landing, mapping)
     with connect(settings.warehouse, settings) as con:
         create_run_tables(con)
+        if not request.full_refresh:
+            refuse_other_policy_set(con, settings.policy_set)
         last = None if request.full_refresh else last_published_on(con)
         if last is not None and requested_as_of is None:
             # A landing folder that was tidied up does not turn time back.

@@ -7,11 +7,14 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from dagster_project.definitions import build_defs
+from dagster_project.defs.ingest import refuse_other_policy_set
 from dagster_project.defs.jobs import DAILY_JOB, PROOF_JOB, new_extracts
 from dagster_project.defs.resources import WRITER_POOL, Installation, build_arguments
+from dagster_project.errors import ConfigError
 from dagster_project.settings import PROJECT_ROOT, Settings
 from dagster_project.warehouse import RunWindow
 
@@ -119,5 +122,18 @@ def test_dbt_is_given_the_range_and_no_unit_tests() -> None:
     window = RunWindow(date(2026, 1, 1), date(2026, 1, 2), is_full_refresh=True)
     arguments = build_arguments(window, "standard")
     assert "--full-refresh" in arguments
-    assert '{"from_date": "2026-01-01", "as_of_date": "2026-01-02"}' in arguments
+    variables = json.loads(arguments[arguments.index("--vars") + 1])
+    assert (variables["from_date"], variables["as_of_date"]) == ("2026-01-01", "2026-01-02")
     assert arguments[arguments.index("--exclude-resource-type") + 1] == "unit_test"
+
+
+def test_days_of_another_policy_set_are_not_gone_on_from() -> None:
+    with duckdb.connect() as con:
+        refuse_other_policy_set(con, "one")
+        con.execute(
+            "create schema marts; create table marts.dim_health_policy (policy_set varchar)"
+        )
+        con.execute("insert into marts.dim_health_policy values ('one')")
+        refuse_other_policy_set(con, "one")
+        with pytest.raises(ConfigError, match="scored by 'one' — .* --full-refresh"):
+            refuse_other_policy_set(con, "two")

@@ -12,7 +12,8 @@ from dagster_project.errors import ConfigError
 _TABLES = """
 create schema if not exists pipeline;
 create table if not exists pipeline.publications (
-    publication_number bigint, from_date date, as_of_date date, config_sha256 varchar
+    publication_number bigint, from_date date, as_of_date date, config_sha256 varchar,
+    is_full_refresh boolean
 );
 create table if not exists pipeline.pending (affected_from_on date);
 create table if not exists pipeline.run_window (
@@ -55,6 +56,15 @@ def last_published_on(con: duckdb.DuckDBPyConnection) -> date | None:
     return row[0] if row else None
 
 
+def first_published_on(con: duckdb.DuckDBPyConnection) -> date | None:
+    """First day that was published from this build file since its last full refresh."""
+    row = con.execute(
+        "select min(from_date) from pipeline.publications where publication_number >= coalesce("
+        "(select max(publication_number) from pipeline.publications where is_full_refresh), 0)"
+    ).fetchone()
+    return row[0] if row else None
+
+
 def note_pending(con: duckdb.DuckDBPyConnection, affected_from_on: date | None) -> None:
     """Remember that published days from this one on are stale, until the next publication.
 
@@ -77,7 +87,8 @@ def choose_window(
     """Decide the range and store it as the current one.
 
     The range begins at the requested day, else the day after the last published one, pulled back
-    to the earliest day that late or corrected records touched; never longer than the history limit.
+    to the earliest day that late or corrected records touched; never longer than the history limit,
+    and never before the first published day unless asked: history keeps the start it was given.
 
     Raises:
         ConfigError: the range would end before it starts, or leave a hole behind the last
@@ -106,6 +117,7 @@ def choose_window(
         begin = first_business_on or as_of
     else:
         begin = min(last + timedelta(days=1), as_of, pending or as_of)
+        begin = max(begin, first_published_on(con) or begin)
     if requested_from is not None:
         begin = requested_from if last is None else min(begin, requested_from)
     window = RunWindow(min(max(begin, earliest), as_of), as_of, full_refresh, policy_mode)
@@ -133,8 +145,8 @@ def note_publication(con: duckdb.DuckDBPyConnection, window: RunWindow, config_s
     con.execute("begin")
     con.execute(
         "insert into pipeline.publications "
-        "select coalesce(max(publication_number), 0) + 1, ?, ?, ? from pipeline.publications",
-        [window.from_date, window.as_of_date, config_sha256],
+        "select coalesce(max(publication_number), 0) + 1, ?, ?, ?, ? from pipeline.publications",
+        [window.from_date, window.as_of_date, config_sha256, window.is_full_refresh],
     )
     con.execute("delete from pipeline.pending")
     con.execute("commit")

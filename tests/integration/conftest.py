@@ -17,6 +17,8 @@ from dagster_project.sampling import SampleOptions, write_sample
 from dagster_project.settings import Settings
 
 LAST_DAY = date(2026, 3, 31)
+# Where history starts decides the state of latches and slots, so every run is given the same start.
+FIRST_DAY = date(2025, 12, 15)
 Tables = dict[str, list[tuple[object, ...]]]
 
 
@@ -43,14 +45,18 @@ class Installation:
             data_dir=self.data_dir,
             landing_dir=self.landing,
             sources=self.sources,
-            max_history_days=200,
             memory_limit="2GB",
         )
 
-    def run(self, as_of: date | None = None, **request: object) -> None:
+    def run(self, as_of: date | None = None, *, full_refresh: bool = False) -> None:
+        first = full_refresh or not self.settings.published.exists()
         run_daily(
             self.settings,
-            RunRequest(as_of=as_of.isoformat() if as_of else None, **request),  # type: ignore[arg-type]
+            RunRequest(
+                as_of=as_of.isoformat() if as_of else None,
+                from_date=FIRST_DAY.isoformat() if first else None,
+                full_refresh=full_refresh,
+            ),
         )
 
     def tables(self) -> Tables:
@@ -101,7 +107,8 @@ def differences(left: Tables, right: Tables) -> dict[str, tuple[list[object], li
     for name in sorted({*left, *right}):
         mine, theirs = left.get(name), right.get(name)
         if mine != theirs:
-            only_left = [row for row in mine or [] if row not in set(theirs or [])]
-            only_right = [row for row in theirs or [] if row not in set(mine or [])]
+            ours, others = set(mine or []), set(theirs or [])
+            only_left = [row for row in mine or [] if row not in others]
+            only_right = [row for row in theirs or [] if row not in ours]
             found[name] = (only_left[:3], only_right[:3])
     return found

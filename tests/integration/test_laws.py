@@ -114,7 +114,8 @@ def test_a_late_correction_restates_and_equals_having_known_it(
     corrected = backfilled.copy_to(tmp_path)
     tickets = sorted((corrected.landing / "support" / "tickets").glob("*.csv.gz"))
     with gzip.open(tickets[-1], "rt", encoding="utf-8") as handle:
-        victim = list(csv.DictReader(handle))[-1]["ticket_id"]
+        newest = max(csv.DictReader(handle), key=lambda ticket: ticket["opened_at"])
+        victim = newest["ticket_id"]
     for path in tickets:
         _rewrite(path, {"severity": "critical", "resolved_at": ""}, ("ticket_id", victim))
     corrected.run()

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from dagster_project.errors import ConfigError, CspError, WarehouseBusyError
@@ -92,6 +93,15 @@ def test_policy_mode_is_kept_with_the_range_and_an_older_table_gets_its_column()
         assert current_window(con).policy_mode == "latest"
 
 
+def test_late_records_do_not_move_the_start_of_history(con: duckdb.DuckDBPyConnection) -> None:
+    note_publication(con, window_of(con, DAY), "x")
+    note_pending(con, date(2025, 7, 1))
+    assert window_of(con, DAY + timedelta(days=1)).from_date == date(2026, 1, 1)
+    asked = window_of(con, DAY + timedelta(days=1), requested_from=date(2025, 7, 1))
+    assert asked.from_date == date(2025, 7, 1)
+
+
+@settings_of_hypothesis(deadline=None)
 @given(late=st.integers(min_value=0, max_value=60), ahead=st.integers(min_value=0, max_value=5))
 def test_late_records_pull_the_start_back_until_they_are_published(late: int, ahead: int) -> None:
     with duckdb.connect() as con:

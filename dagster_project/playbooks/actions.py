@@ -567,9 +567,25 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
     con.execute(
         f"""
         insert into {RULE_STATES.name} ({RULE_STATES.column_names})
-        with matched as (
+        -- Most matches lie within one action from their first day to their last.
+        with covered as (
+            select verdicts.span_id, verdicts.from_on as valid_from_on,
+                verdicts.to_on as valid_to_on,
+                case when work.rule_id = verdicts.rule_id then 'matched'
+                    else 'suppressed' end as verdict,
+                case when work.rule_id = verdicts.rule_id then work.action_id
+                    else 'same work as ' || work.action_id || ' opened by ' || work.rule_id end
+                    as reason
+            from verdicts
+            inner join work_of_group as work on verdicts.group_id = work.group_id
+                and work.opened_on <= verdicts.from_on and work.closed_on >= verdicts.to_on
+            where verdicts.verdict = 'matched'
+        ),
+        matched as (
             select span_id, group_id, rule_id, after_playbook, can_be_held_back, from_on, to_on
-            from verdicts where verdict = 'matched'
+            from verdicts
+            anti join covered on verdicts.span_id = covered.span_id
+            where verdict = 'matched'
         ),
         points as (
             select span_id, from_on as point_on from matched
@@ -652,6 +668,8 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
                 min(verdict_) as verdict, min(reason) as reason
             from numbered
             group by span_id, run
+            union all
+            select span_id, valid_from_on, valid_to_on, verdict, reason from covered
         ),
         merged as (
             select spans.rule_id, spans.playbook_id, spans.account_id, spans.scope,

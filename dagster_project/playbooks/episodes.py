@@ -206,11 +206,7 @@ def open_episodes(
             number += 1
             counts.opened += opened
             _close(con, as_of_date)
-            # Only what closed again can open again.
-            con.execute(
-                "create or replace temp table frontier as select playbook_id, account_id, scope,"
-                " rule_id, closed_on from decided where closed_on is not null"
-            )
+            _advance_frontier(con)
         counts.rounds = max(counts.rounds, number)
     # Actions of playbooks that no longer run still hear feedback and end with their account.
     con.execute(
@@ -502,6 +498,23 @@ def _start_frontier(con: duckdb.DuckDBPyConnection) -> None:
         left join latest on groups.playbook_id = latest.playbook_id
             and groups.account_id = latest.account_id and groups.scope = latest.scope
         where not coalesce(latest.is_open, false)
+        """
+    )
+
+
+def _advance_frontier(con: duckdb.DuckDBPyConnection) -> None:
+    """Only what closed again can open again, and only by what matches after that."""
+    con.execute(
+        "create or replace temp table frontier as select playbook_id, account_id, scope,"
+        " rule_id, closed_on from decided where closed_on is not null"
+    )
+    con.execute(
+        f"""
+        create or replace temp table layer_spans as
+        select spans.* from layer_spans as spans
+        semi join frontier on spans.playbook_id = frontier.playbook_id
+            and spans.account_id = frontier.account_id and spans.scope = frontier.scope
+            and coalesce(spans.to_on, {_FAR}) > frontier.closed_on
         """
     )
 

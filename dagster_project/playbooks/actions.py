@@ -158,7 +158,9 @@ def _find_objectives(con: duckdb.DuckDBPyConnection, today: str) -> None:
         with goals as (
             select touched.action_id, touched.playbook_id, touched.account_id, touched.scope,
                 touched.solution_area, params.objective_scope,
-                touched.closed_on + params.horizon_days as due_on,
+                case when params.is_on_data then touched.closed_on else touched.opened_on end
+                    + params.horizon_days as due_on,
+                touched.closed_on, params.is_on_data,
                 case params.counts_from when 'opened' then touched.opened_on + 1
                     else touched.closed_on end as counts_from_on
             from touched
@@ -182,10 +184,14 @@ def _find_objectives(con: duckdb.DuckDBPyConnection, today: str) -> None:
                 and spans.from_on <= least(goals.due_on, {today})
                 and coalesce(spans.to_on, {_FAR}) > goals.counts_from_on
             group by goals.action_id
+            union all
+            -- Where the work itself is the objective, its completion in time is.
+            select action_id, closed_on from goals where not is_on_data and closed_on <= due_on
         )
-        select goals.action_id, goals.due_on, held.met_on,
+        select goals.action_id, goals.due_on, goals.closed_on, held.met_on,
             case when held.met_on is not null then 'met'
-                when goals.due_on >= {today} then 'pending' else 'missed' end as status
+                when goals.is_on_data and goals.due_on >= {today} then 'pending'
+                else 'missed' end as status
         from goals
         left join held on goals.action_id = held.action_id
         """
@@ -314,7 +320,8 @@ def _build_events(con: duckdb.DuckDBPyConnection, today: str) -> None:
             where touched.closed_on is not null
             union all
             select objectives.action_id, 'objective_' || objectives.status, 8,
-                coalesce(objectives.met_on, objectives.due_on + 1), cast(to_json(struct_pack(
+                coalesce(objectives.met_on, greatest(objectives.due_on + 1, objectives.closed_on)),
+                cast(to_json(struct_pack(
                     due_on := objectives.due_on)) as varchar)
             from objectives
             where objectives.status <> 'pending'

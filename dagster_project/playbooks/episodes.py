@@ -128,7 +128,7 @@ def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
         )
     con.execute(
         "create or replace temp table playbook_params (playbook_id varchar, horizon_days integer,"
-        " objective_scope varchar, counts_from varchar)"
+        " objective_scope varchar, counts_from varchar, is_on_data boolean)"
     )
     con.execute(
         "create or replace temp table escalation_steps"
@@ -145,8 +145,14 @@ def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
     for playbook in rules.deployed:
         goal = playbook.objective
         con.execute(
-            "insert into playbook_params values (?, ?, ?, ?)",
-            [playbook.id, goal.horizon_days, goal.scope, goal.counts_from],
+            "insert into playbook_params values (?, ?, ?, ?, ?)",
+            [
+                playbook.id,
+                goal.horizon_days,
+                goal.scope,
+                goal.counts_from,
+                goal.condition is not None,
+            ],
         )
         for number, step in enumerate(playbook.escalation, start=1):
             con.execute(

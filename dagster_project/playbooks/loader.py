@@ -353,12 +353,14 @@ class _Loader:
             rule = self._rule(playbook, trigger, document, ("triggers", index))
             if rule is not None:
                 rules[rule.rule_id] = rule
-        objective = self._parse(
-            document,
-            ("objective", "condition"),
-            playbook.objective.condition,
-            SCOPES[playbook.objective.scope].names,
-        )
+        objective = None
+        if playbook.objective.condition is not None:
+            objective = self._parse(
+                document,
+                ("objective", "condition"),
+                playbook.objective.condition,
+                SCOPES[playbook.objective.scope].names,
+            )
         if objective is not None and is_running(playbook):
             self.conditions.append(
                 Condition(

@@ -148,9 +148,13 @@ class Agenda(Part):
 
 
 class Objective(Part):
-    """What the playbook is for, as a condition on data."""
+    """What the playbook is for: a condition on data, or the work itself done in time."""
 
-    condition: Text = Field(description="A condition over the names of `scope`.")
+    condition: Text | None = Field(
+        None,
+        description="A condition over the names of `scope`. Without one the objective is the work"
+        " itself, completed within horizon_days of its opening.",
+    )
     scope: ScopeName = Field("account", description="Where the condition is judged.")
     horizon_days: Annotated[int, Field(ge=1, le=730)] = Field(
         description="Days after completion within which it must hold."

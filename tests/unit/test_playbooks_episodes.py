@@ -292,6 +292,26 @@ def test_objectives_are_judged_on_data_after_completion(rules: RuleBook) -> None
     assert rows == [("better", "objective_met", day(6)), ("worse", "objective_missed", day(23))]
 
 
+def test_an_objective_without_condition_is_the_work_done_in_time(tmp_path: Path) -> None:
+    text = RULE_FILES[f"{TRIAGE}.yml"].replace("condition: health_score >= 70, ", "", 1)
+    assert "horizon_days: 20" in text
+    files = {**RULE_FILES, f"{TRIAGE}.yml": text.replace("horizon_days: 20", "horizon_days: 4")}
+    rules = load_rules(write_rules(tmp_path, files))
+    con = open_world()
+    add_account(con, "fast", [65] * 9)
+    add_account(con, "slow", [65] * 9)
+    run_playbooks(con, rules, day(0), day(0))
+    for account, action_id in triage(con, "account_id, action_id"):
+        report(con, action_id, "completed", day(4 if account == "fast" else 6))
+    run_playbooks(con, rules, day(0), day(8))
+    assert sorted(
+        triage(con, "account_id, objective_due_on, objective_met_on, objective_status")
+    ) == [
+        ("fast", day(4), day(4), "met"),
+        ("slow", day(4), None, "missed"),
+    ]
+
+
 def test_the_owner_is_the_person_of_that_day_and_a_change_is_told(rules: RuleBook) -> None:
     con = open_world()
     add_account(con, "a", [65] * 10)

@@ -28,7 +28,7 @@ run: setup  ## the daily job on the sample extracts (LANDING=DIR for yours)
 	$(BIN)/csp run --landing $(LANDING)
 
 test: setup  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 test-fast: setup  ## the tests that take milliseconds
 	$(BIN)/python -m pytest tests/unit

@@ -17,7 +17,7 @@ from tests.integration.conftest import (
     small_world,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("laws")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

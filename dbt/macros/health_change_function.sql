@@ -40,6 +40,8 @@
             pairs
         ) }}
         select * from ledger
-    )
+    );
+    {#- Reading the columns above began a transaction, which dbt rolls back after a hook. #}
+    commit
     {%- endif -%}
 {%- endmacro %}

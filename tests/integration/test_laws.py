@@ -7,8 +7,10 @@ import gzip
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from dagster_project.reporting.explain import explain_account
 from tests.integration.conftest import (
     LAST_DAY,
     Installation,
@@ -51,6 +53,38 @@ def test_the_job_fills_every_public_schema(backfilled: Installation) -> None:
         "metrics.mtr_maturity_health_matrix",
     ):
         assert rows.get(name), f"{name} is missing or empty"
+
+
+def test_every_scored_account_is_explained_and_its_ledger_sums_to_the_move(
+    backfilled: Installation,
+) -> None:
+    before = LAST_DAY - timedelta(days=45)
+    with duckdb.connect(str(backfilled.settings.published), read_only=True) as con:
+        moves = con.execute(
+            """
+            with score as (
+                select account_id, as_of_date, health_score from marts.fct_account_health_daily
+                where health_score is not null
+            ),
+            ledger as (
+                select account_id, sum(points) as points
+                from marts.health_change($before, $day) group by account_id
+            )
+            select new.account_id, new.health_score - old.health_score, coalesce(points, 0)
+            from score as new
+            inner join score as old
+                on old.account_id = new.account_id and old.as_of_date = $before
+            left join ledger on ledger.account_id = new.account_id
+            where new.as_of_date = $day
+            order by all
+            """,
+            {"before": before, "day": LAST_DAY},
+        ).fetchall()
+        assert moves
+        for account, move, points in moves:
+            assert abs(move - points) < 1e-9, account
+            text = explain_account(con, account, since=before)
+            assert f"Since {before}: {move:+.1f}" in text
 
 
 def test_daily_runs_equal_one_backfill(

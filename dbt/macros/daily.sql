@@ -1,6 +1,6 @@
 {# Daily facts: the run's range is replaced, everything before it stays and is the state that
-   latches and accruals start from. Rows after as_of_date are stale by definition and go too,
-   unless the caller keeps them (a backfill of the middle recomputes to the newest day itself). #}
+   latches and accruals start from. Rows after as_of_date are stale by definition and go too:
+   a run always computes up to the newest day. #}
 
 {% macro daily_config() -%}
     {{ config(

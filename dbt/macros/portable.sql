@@ -31,15 +31,3 @@
         coalesce(cast({{ column }} as varchar), '_null_'){{ ', ' if not loop.last }}
     {%- endfor %}))
 {%- endmacro %}
-
-{# The rows of a policy seed while a model is compiled, in the given order. The seed is read from
-   its table, so a model that calls this needs `-- depends_on: ref('<seed>')`, written as Jinja. #}
-{% macro policy_rows(seed, order_by) -%}
-    {%- if not execute -%}{{ return([]) }}{%- endif -%}
-    {%- set relation = adapter.get_relation(
-        database=target.database, schema='policy', identifier=seed) -%}
-    {%- if relation is none -%}
-        {{ exceptions.raise_compiler_error("policy seed '" ~ seed ~ "' is not loaded: run `dbt seed`") }}
-    {%- endif -%}
-    {{ return(run_query("select * from " ~ relation ~ " order by " ~ order_by).rows) }}
-{%- endmacro %}

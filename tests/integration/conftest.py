@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -37,7 +36,6 @@ class Installation:
     data_dir: Path
     landing: Path
     sources: str | None = None
-    extra: dict[str, object] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -94,11 +92,6 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory, small_landing: Path) ->
     installation = Installation(tmp_path_factory.mktemp("backfilled"), small_landing)
     installation.run()
     return installation
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Callable[[Path], Installation]:
-    return lambda landing: Installation(tmp_path / "data", landing)
 
 
 def differences(left: Tables, right: Tables) -> dict[str, tuple[list[object], list[object]]]:

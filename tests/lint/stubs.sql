@@ -8,4 +8,3 @@
 select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as as_of_date
 {%- endmacro %}
 {% macro daily_config() -%}{%- endmacro %}
-{% macro policy_rows(seed, order_by) -%}{{ return([]) }}{%- endmacro %}

@@ -51,7 +51,10 @@ ui: setup  ## Dagster's web interface on http://127.0.0.1:3000
 	$(BIN)/csp ui
 
 sample: setup  ## write the committed sample extracts again
+	rm -rf data/bench/sample
 	$(BIN)/csp sample --out data/sample
+	$(BIN)/csp run --landing data/sample --data-dir data/bench/sample
+	$(BIN)/csp sample-work --landing data/sample --data-dir data/bench/sample
 
 clean:  ## remove what runs wrote; the sample extracts stay
 	rm -rf data/warehouse data/published data/exports data/infohub data/logs data/dagster_home dbt/target dbt/logs

@@ -131,6 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     sample.add_argument("--out", type=Path, required=True, metavar="DIR")
 
+    work = add("sample-work", _sample_work, "let people work on a sample's actions of the last run")
+    work.add_argument("--landing", type=Path, metavar="DIR", help="the sample's extracts")
+    work.add_argument("--seed", type=int, default=17)
+
     ui = add("ui", _ui, "open Dagster on 127.0.0.1")
     ui.add_argument("--port", type=_count, default=3000)
     ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
@@ -263,6 +267,15 @@ def _sample(call: argparse.Namespace) -> None:
         print(f"  {table:<26}{rows:>12,} rows")
     for kind, count in summary.dirt.items():
         print(f"  dirt: {kind:<20}{count:>12,}")
+
+
+def _sample_work(call: argparse.Namespace) -> None:
+    from dagster_project.defs.sample_work import add_work
+
+    events = add_work(
+        _settings(call), seed=call.seed, tell=lambda text: print(text, file=sys.stderr)
+    )
+    print(f"{events:,} events of playbook runs")
 
 
 def _ui(call: argparse.Namespace) -> None:

@@ -19,3 +19,11 @@
 
 {# First day whose facts a trailing window of `days` days can need. #}
 {% macro window_start(days) -%}({{ from_date() }} - {{ days }}){%- endmacro %}
+
+{# Condition on the days a data test looks at. #}
+{% macro tested_days(within_run, on_last_day) -%}
+    {%- if on_last_day -%} as_of_date = {{ as_of_date() }}
+    {%- elif within_run -%} as_of_date >= {{ from_date() }}
+    {%- else -%} true
+    {%- endif -%}
+{%- endmacro %}

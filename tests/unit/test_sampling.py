@@ -57,7 +57,9 @@ def test_the_committed_sample_is_what_the_generator_writes(tmp_path: Path) -> No
     different = [
         name
         for name in written
-        if gzip.decompress(written[name]) != gzip.decompress(committed[name])
+        # People's work is drawn from the actions of a run (test_sample_work).
+        if "playbook_runs" not in name
+        and gzip.decompress(written[name]) != gzip.decompress(committed[name])
     ]
     assert different == []
     assert sum(map(len, committed.values())) < 3_000_000

@@ -1,8 +1,8 @@
-{# The expression is never false (null passes). `within_run` looks only at the run's own days. #}
-{% test expression_holds(model, expression, within_run=false) %}
+{# The expression is never false (null passes). Days as in `unique_combination`. #}
+{% test expression_holds(model, expression, within_run=false, on_last_day=false) %}
     select *
     from {{ model }}
     where
         not ({{ expression }})
-        {% if within_run %}and as_of_date >= {{ from_date() }}{% endif %}
+        and {{ tested_days(within_run, on_last_day) }}
 {% endtest %}

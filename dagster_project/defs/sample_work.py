@@ -47,7 +47,7 @@ def add_work(settings: Settings, *, seed: int, tell: Callable[[str], None]) -> i
             # Held open for reading, nobody writes it while it is copied.
             shutil.copyfile(settings.warehouse, copy)
         with duckdb.connect(str(copy)) as con:
-            work = _settle(con, settings, seed, first, days[-1], tell)
+            work = _settle(con, settings, seed, (first, days[-1]), tell)
     return write_work(settings.landing, work, tell)
 
 
@@ -55,10 +55,10 @@ def _settle(
     con: duckdb.DuckDBPyConnection,
     settings: Settings,
     seed: int,
-    first: date,
-    until: date,
+    worked: tuple[date, date],
     tell: Callable[[str], None],
 ) -> pl.DataFrame:
+    first, until = worked
     window = con.execute(
         "select min(as_of_date), max(as_of_date) from intermediate.int_core__account_days"
     ).fetchall()[0]

@@ -52,7 +52,7 @@ def draw_work(con: duckdb.DuckDBPyConnection, seed: int, first: date, until: dat
     of the extract, by day. No event lies before its action opened or after it closed by itself.
     """
     reasons = ", ".join(f"'{reason}'" for reason in _REASONS)
-    return con.sql(
+    work: pl.DataFrame = con.sql(
         f"""
         with steps as (
             select playbook_id, step ->> 'id' as step_id, cast(step ->> 'day' as integer) as at_day
@@ -138,6 +138,7 @@ def draw_work(con: duckdb.DuckDBPyConnection, seed: int, first: date, until: dat
         """,
         params={"first": first, "until": until},
     ).pl()
+    return work
 
 
 def extract_files(landing: Path) -> dict[date, Path]:

@@ -6,10 +6,13 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
+from packaging.version import Version
 
 from dagster_project.defs.dbt_project import dbt_executable
 from dagster_project.errors import WarehouseBusyError
@@ -48,10 +51,22 @@ class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=60) from error
 
 
+class Dbt(DbtCliResource):
+    """dbt of this environment.
+
+    The library starts dbt once more per step to ask its version, which costs seconds each night;
+    here the environment is asked.
+    """
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+
 def dbt_resource(settings: Settings) -> DbtCliResource:
     """dbt on this installation's project and target."""
     os.environ.update(settings.dbt_environment())
-    return DbtCliResource(
+    return Dbt(
         project_dir=str(settings.dbt_project),
         profiles_dir=str(settings.dbt_project),
         dbt_executable=dbt_executable(),

@@ -12,7 +12,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from dagster_project.definitions import build_defs
 from dagster_project.defs.ingest import RunRequest
-from dagster_project.defs.instance import prepare_home
+from dagster_project.defs.instance import prepare_home, swift_history
 from dagster_project.defs.jobs import DAILY_JOB
 from dagster_project.errors import CspError
 from dagster_project.progress import listening
@@ -33,7 +33,7 @@ def run_daily(settings: Settings, request: RunRequest) -> None:
         log = settings.logs / "run.log"
         job = build_defs(settings, waits_when_busy=False).resolve_job_def(DAILY_JOB)
         try:
-            with dg.DagsterInstance.get() as instance, _output_to(log):
+            with swift_history(), dg.DagsterInstance.get() as instance, _output_to(log):
                 job.execute_in_process(
                     instance=instance,
                     run_config={

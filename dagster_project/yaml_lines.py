@@ -16,6 +16,14 @@ from dagster_project.errors import Fault
 
 Place = tuple[str | int, ...]
 
+# The parser in C reads the same language and is ten times as fast.
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_yaml(text: str) -> Any:
+    """The plain data of trusted YAML, such as this project's own dbt files."""
+    return yaml.load(text, Loader=_Loader)
+
 
 @dataclass
 class Document:
@@ -55,7 +63,7 @@ def read_document(path: Path) -> Document:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         document.faults.append(Fault(path.name, 0, "", f"cannot be read: {reason}"))
         return document
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:

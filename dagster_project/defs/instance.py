@@ -55,10 +55,12 @@ def swift_history() -> Iterator[None]:
             return
         connection.execute("pragma synchronous = normal")
         path = str(connection.execute("pragma database_list").fetchone()[2])
-        if path and path not in kept:
+        if not path:
+            return
+        if path not in kept:
             kept[path] = sqlite3.connect(path, check_same_thread=False)
-            # Only a connection that has read holds the journal open.
-            kept[path].execute("select count(*) from sqlite_master").fetchone()
+        # Only who has read since the file got its journal holds the journal open.
+        kept[path].execute("pragma schema_version").fetchone()
 
     event.listen(Engine, "connect", connected)
     try:

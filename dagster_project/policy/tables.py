@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from dagster_project.errors import Fault
+from dagster_project.yaml_lines import load_yaml
 
 _REF = re.compile(r"""ref\(\s*['"]([^'"]+)['"]\s*\)""")
 _BOOLEANS = {"true": True, "false": False}
@@ -164,7 +165,7 @@ def _declarations(folder: Path, faults: list[Fault]) -> dict[str, _Declaration]:
     for path in sorted(folder.rglob("*.yml")):
         shown = _shown(folder, path)
         try:
-            parsed = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            parsed = load_yaml(path.read_text(encoding="utf-8")) or {}
             seeds = [_declaration(seed, shown) for seed in parsed.get("seeds") or []]
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)

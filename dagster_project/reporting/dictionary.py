@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dagster_project.yaml_lines import load_yaml
 
 DBT = Path(__file__).resolve().parents[2] / "dbt"
 
@@ -19,7 +19,7 @@ def column_descriptions(project: Path = DBT) -> dict[tuple[str, str], str]:
     texts: dict[tuple[str, str], str] = {}
     paths = [path for folder in ("models", "seeds") for path in (project / folder).rglob("*.yml")]
     for path in sorted(paths):
-        parsed = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        parsed = load_yaml(path.read_text(encoding="utf-8")) or {}
         for table in _tables(parsed):
             for column in table.get("columns") or []:
                 if text := column.get("description"):

@@ -30,7 +30,7 @@ import duckdb
 from dagster_project.errors import CspError
 
 PUBLIC_SCHEMAS = ("marts", "playbooks", "metrics")
-METRIC_DAYS = 180
+METRIC_DAYS = 31
 HISTORY_DAYS = 90
 MANIFEST = "manifest.json"
 # The date that ends a row of a history, in order of preference; null means it has not ended yet.

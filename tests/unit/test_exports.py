@@ -89,7 +89,7 @@ def test_size_does_not_grow_with_history(con: duckdb.DuckDBPyConnection, tmp_pat
         ("b", "executive_review", "1"),
     ]
     assert [row["action_id"] for row in read_csv(folder, "playbooks/actions")] == ["act_1", "act_2"]
-    assert files["tables/metrics/mtr_engagement.csv"]["row_count"] == 40 * 3 * 2
+    assert files["tables/metrics/mtr_engagement.csv"]["row_count"] == METRIC_DAYS * 3 * 2
 
 
 def test_metric_tables_hold_the_trailing_days_only(

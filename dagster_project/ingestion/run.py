@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -188,9 +188,11 @@ class _TableIngest:
         files = self._pending(extracts)
         if not files:
             return self._summary([])
+        before = self._coverage()
         self.con.execute("begin")
         try:
             self._ingest(files, extracts)
+            self._touch_gap(before)
         except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
             self.con.execute("rollback")
             why = (str(error).splitlines() or [type(error).__name__])[0]
@@ -203,6 +205,29 @@ class _TableIngest:
             raise
         self.con.execute("commit")
         return self._summary(files)
+
+    def _coverage(self) -> tuple[date | None, int]:
+        """Newest accepted extract of the table, and how many rows were accepted so far."""
+        row = self.con.execute(
+            "select max(extracted_on), coalesce(sum(accepted_count), 0)::bigint "
+            "from pipeline.files where source = ? and table_name = ? and status = 'accepted'",
+            [self.contract.source, self.contract.table],
+        ).fetchall()[0]
+        return row[0], row[1]
+
+    def _touch_gap(self, before: tuple[date | None, int]) -> None:
+        """What an extract covers is known from then on, also of whom it has no row.
+
+        Days since the extract before it were computed without knowing; and with a table's first
+        rows, all days, because until then nothing was known of what the table tells.
+        """
+        newest, rows = self._coverage()
+        if newest is None:
+            return
+        if before[0] is None or (before[1] == 0 and rows > 0):
+            self._touch(date.min)
+        elif newest > before[0] + timedelta(days=1):
+            self._touch(before[0] + timedelta(days=1))
 
     def _known(self) -> dict[str, tuple[str, date]]:
         """SHA-256 and date of the accepted files."""

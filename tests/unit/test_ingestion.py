@@ -189,7 +189,15 @@ def test_only_extracts_up_to_the_day_asked_for_are_read(world: World) -> None:
     ("table", "header", "before", "after", "expected"),
     [
         # A new key reaches back to its first business date.
-        ("crm/accounts", ACCOUNT, [], ["a,A,strategic,2025-03-01,5"], date(2025, 3, 1)),
+        (
+            "crm/accounts",
+            ACCOUNT,
+            ["b,B,strategic,2025-09-01,5"],
+            ["b,B,strategic,2025-09-01,5", "a,A,strategic,2025-03-01,5"],
+            date(2025, 3, 1),
+        ),
+        # A table's first row tells something of every day: nobody else had one.
+        ("crm/accounts", ACCOUNT, [], ["a,A,strategic,2025-03-01,5"], date.min),
         # Undated state is known from the extract on.
         (
             "crm/accounts",
@@ -255,6 +263,17 @@ def test_a_change_touches_the_days_it_speaks_of(
     world.run()
     world.put(f"{table}/x_2026-01-02.csv", lines(header, *after))
     assert world.run().affected_from_on == expected
+
+
+def test_an_extract_after_a_gap_touches_the_days_nothing_was_known_of(world: World) -> None:
+    """Also where it has no row for them: that there was none is news."""
+    row = "t,a,high,2025-05-01 09:00,,open"
+    world.put("support/tickets/t_2026-01-01.csv", lines(TICKET, row))
+    world.run()
+    world.put("support/tickets/t_2026-01-02.csv", "nonsense\n")
+    assert world.run().affected_from_on is None
+    world.put("support/tickets/t_2026-01-04.csv", lines(TICKET, row))
+    assert world.run().affected_from_on == DAY2
 
 
 def test_a_key_that_returns_touches_the_days_it_was_missing_from(world: World) -> None:

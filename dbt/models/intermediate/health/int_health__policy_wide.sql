@@ -76,6 +76,7 @@ lines as (
         max(case when measure = '{{ name }}' then force_at_or_below end)
             as {{ name }}_force_at_or_below,
         max(case when measure = '{{ name }}' then force_to end) as {{ name }}_force_to,
+        max(case when measure = '{{ name }}' then definition end) as {{ name }}_definition,
         {%- endfor %}
         count(*) as measure_count
     from policy
@@ -186,6 +187,7 @@ joined as (
         lines.{{ name }}_force_scope,
         lines.{{ name }}_force_at_or_below,
         lines.{{ name }}_force_to,
+        lines.{{ name }}_definition,
         {%- for number in range(1, measure.band_count | int + 1) %}
         banded.{{ name }}_band_{{ number }}_from,
         banded.{{ name }}_band_{{ number }}_score,
@@ -240,7 +242,8 @@ final as (
                 coalesce(cast(joined.{{ name }}_min_tenure_days as varchar), '-'),
                 coalesce(joined.{{ name }}_force_scope, '-'),
                 coalesce(cast(joined.{{ name }}_force_at_or_below as varchar), '-'),
-                coalesce(cast(joined.{{ name }}_force_to as varchar), '-')
+                coalesce(cast(joined.{{ name }}_force_to as varchar), '-'),
+                coalesce(joined.{{ name }}_definition, '-')
                 {%- for number in range(1, measure.band_count | int + 1) %},
                 coalesce(cast(joined.{{ name }}_band_{{ number }}_from as varchar), '-'),
                 coalesce(cast(joined.{{ name }}_band_{{ number }}_score as varchar), '-')

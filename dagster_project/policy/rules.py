@@ -621,6 +621,19 @@ def _measures(policy: Policy) -> Iterator[Fault]:
                 )
 
 
+@_over("stage_measures")
+def _stage_measures(policy: Policy) -> Iterator[Fault]:
+    for row in policy.rows("stage_measures"):
+        if not _NAME.fullmatch(row["measure"]):
+            yield Fault(
+                policy.place("stage_measures"),
+                row.line,
+                "measure",
+                f"{row['measure']!r} cannot be a name in rules",
+                "use small letters, digits and single underscores, a letter first",
+            )
+
+
 @_over("health_definitions", "health_profiles")
 def _definitions(policy: Policy) -> Iterator[Fault]:
     table = "health_definitions"

@@ -695,7 +695,7 @@ def test_an_override_nobody_could_stand_for_is_rejected(
     result = world.run()
     assert world.rows(
         'select line, rule, "column", file from raw_crm.health_overrides__rejects'
-    ) == [(2, rule, column, "o_2026-01-01.csv")]
+    ) == [(2, rule, column, "crm/health_overrides/o_2026-01-01.csv")]
     assert world.rows("select override_id from raw_crm.health_overrides") == [("good",)]
     told = summary(result, "crm/health_overrides")
     assert (told.read_rows, told.accepted_rows, told.rejected_rows) == (2, 1, 1)

@@ -45,6 +45,8 @@
 {% macro health_change_ctes(facts, health, policy, pairs) -%}
 {%- set components = health_components() -%}
 {%- set scored = health_status_codes().scored -%}
+{#- Scores are rounded to ten decimals; what is smaller than this is the rounding, no cause. -#}
+{%- set noise = '2e-10' -%}
 {#- A measure that counted in two components stands twice, each time with the weight of one. -#}
 {%- set measures = [] -%}
 {%- for known in health_known_measures() -%}
@@ -306,6 +308,17 @@ walked as (
         {{ step }}_score as {{ step }}_capped_score,
         {%- endif %}
         {%- endfor %}
+        {%- if forcing %}
+        (behaved_capped_score - behaved_score)
+        - (earlier_computed_score - earlier_uncapped_score) as behaviour_cap,
+        (covered_capped_score - covered_score)
+        - (behaved_capped_score - behaved_score) as coverage_cap,
+        {%- endif %}
+        later_computed_score
+        - case
+            when total_is_weight is not null then covered_capped_score
+            else behaved_capped_score
+        end as config_move,
         later_computed_score is not null and earlier_computed_score is not null as is_computed,
         later_health_score is null or earlier_health_score is null as is_without_size,
         total_is_weight is not null as is_walkable
@@ -366,41 +379,25 @@ causes as (
         {%- endfor %}
         {%- if forcing %}
         case
-            when is_computed and not is_without_size
-                then nullif(
-                    (behaved_capped_score - behaved_score)
-                    - (earlier_computed_score - earlier_uncapped_score),
-                    0.0
-                )
+            when is_computed and not is_without_size and abs(behaviour_cap) > {{ noise }}
+                then behaviour_cap
         end as behaviour__score_cap,
         case
-            when is_computed and is_walkable and not is_without_size
-                then nullif(
-                    (covered_capped_score - covered_score)
-                    - (behaved_capped_score - behaved_score),
-                    0.0
-                )
+            when
+                is_computed
+                and is_walkable
+                and not is_without_size
+                and abs(coverage_cap) > {{ noise }}
+                then coverage_cap
         end as coverage__score_cap,
         {%- endif %}
-        -- Scores are rounded to ten decimals: a policy of equal effect leaves less than this.
         case
             when
                 is_computed
                 and is_other_policy
                 and not is_without_size
-                and abs(
-                    later_computed_score
-                    - case
-                        when is_walkable then covered_capped_score
-                        else behaved_capped_score
-                    end
-                ) > 2e-10
-                then
-                    later_computed_score
-                    - case
-                        when is_walkable then covered_capped_score
-                        else behaved_capped_score
-                    end
+                and abs(config_move) > {{ noise }}
+                then config_move
         end as config__policy,
         case
             when is_without_size then null

@@ -1,5 +1,9 @@
 -- Grain: policy_key, measure; every policy that ever scored a day, as it was when it did.
-{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='append_new_columns') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='append_new_columns',
+) }}
 {%- set band_limit = 6 %}
 with
 

@@ -41,6 +41,40 @@ HEALTH_DEFINITIONS = {
     "stage_grace_days": 0,
     "override_notice_days": 0,
 }
+# What int_health__measures_daily computes; every other measure must be a gauge.
+MODEL_MEASURES = (
+    "cadence_adherence_ratio",
+    "days_since_last_call",
+    "executive_participation_ratio",
+    "response_ratio",
+    "consecutive_missed_calls",
+    "active_user_ratio",
+    "active_days",
+    "feature_breadth",
+    "usage_trend_ratio",
+    "stage_vs_tenure",
+    "objectives_met_ratio",
+    "objective_progress_ratio",
+    "value_realised_ratio",
+    "tickets_per_seat",
+    "resolution_vs_target_ratio",
+    "open_escalation_age_days",
+    "reopen_ratio",
+    "csat_score",
+    "champion_present",
+    "sponsor_engaged",
+    "active_roles_count",
+    "sentiment_score",
+    "csm_pulse",
+    "nps_score",
+    "invoice_overdue_days",
+    "renewal_arr_change_ratio",
+    "renewal_outlook",
+    "expansion_pipeline_ratio",
+    "tickets_opened_count",
+    "account_tenure_days",
+    "days_to_licence_end",
+)
 # Seeds that a measure's value can depend on, beside the windows.
 DEFINING_SEEDS = ("support_targets", "health_contact_roles", "health_renewal_expectations")
 # Names become columns and parts of keys; these two are what the change ledger adds to measures.
@@ -595,6 +629,14 @@ def _measures(policy: Policy) -> Iterator[Fault]:
         elif name in _TAKEN or name in components:
             yield Fault(
                 file, row.line, "measure", f"{name!r} is the name of something else", "rename it"
+            )
+        elif row["source"] == "model" and name not in MODEL_MEASURES:
+            yield Fault(
+                file,
+                row.line,
+                "measure",
+                f"nothing computes {name!r}",
+                f"{nearest(name, MODEL_MEASURES)}, or say gauge and name its gauge_measure",
             )
         is_gauge = row["source"] == "gauge"
         if is_gauge and row["gauge_measure"] is None:

@@ -518,7 +518,7 @@ def test_the_whole_table_sums_to_the_moves(con: duckdb.DuckDBPyConnection) -> No
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_any_two_days_sum_to_the_move(con: duckdb.DuckDBPyConnection, data: st.DataObject) -> None:

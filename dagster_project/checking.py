@@ -6,7 +6,7 @@ from dagster_project.contracts import Vocabulary
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.ingestion import load_mapping
 from dagster_project.playbooks import load_rules
-from dagster_project.policy import check_policy, require_policy_set, vocabulary
+from dagster_project.policy import check_policy, read_gauges, require_policy_set, vocabulary
 from dagster_project.settings import Settings
 
 
@@ -19,7 +19,7 @@ def check_configuration(settings: Settings) -> str:
     faults: list[Fault] = list(check_policy(settings.seeds))
     rule_count = 0
     try:
-        rules = load_rules(settings.rules)
+        rules = load_rules(settings.rules, read_gauges(settings.seeds))
         rule_count = len(rules.rules)
     except ConfigError as error:
         faults += error.faults

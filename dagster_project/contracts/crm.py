@@ -18,7 +18,14 @@ from dagster_project.contracts.fields import (
     key,
     versioned,
 )
-from dagster_project.contracts.model import Contract, Kind, RowRule, any_of, not_before
+from dagster_project.contracts.model import (
+    Contract,
+    Kind,
+    Reference,
+    RowRule,
+    any_of,
+    not_before,
+)
 
 Money = Annotated[pl.Decimal, 18, 2]
 Timestamp = Annotated[pl.Datetime, "us", None]
@@ -355,6 +362,8 @@ CONTRACTS: tuple[Contract, ...] = (
                 message="expires_on is not after starts_on",
             ),
         ),
+        # An override that nobody sees working looks like one that works.
+        references=(Reference("account_id", "crm/accounts", "account_id"),),
     ),
     Contract(
         source="crm",

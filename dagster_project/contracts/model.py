@@ -99,9 +99,24 @@ def any_of(*columns: str) -> RowRule:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A column whose value must be a row of another table, known by the extract's own date.
+
+    `target` is a snapshot table of the same source, earlier in order of name, so that it is stored
+    first; `target_column` is its key.
+    """
+
+    column: str
+    target: str
+    target_column: str
+
+
+@dataclass(frozen=True)
 class Contract:
     """One canonical table: where its rows land, what makes a row one row, what a row must be.
 
+    Most tables take rows of accounts that are not known yet, since extracts of one day are not cut
+    at one moment; `references` (snapshots only) are for decisions that must not wait unseen.
     `unique_columns` are columns beside the key that may not repeat inside one file (nulls may).
     `date_columns[0]` of an event table is the date its rows happened on.
     """
@@ -114,6 +129,7 @@ class Contract:
     row_rules: tuple[RowRule, ...] = ()
     unique_columns: tuple[str, ...] = ()
     stored_order: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
 
     @property
     def schema_name(self) -> str:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import load_rules, run_playbooks
+from dagster_project.policy import read_gauges
 from dagster_project.progress import stage
 from dagster_project.warehouse import connect, current_window
 from dagster_project.warehouse.runs import note_counts
@@ -44,7 +45,7 @@ def playbook_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Judge every rule over the run's days; open, continue, escalate and close actions."""
         settings = installation.settings
-        rules = load_rules(settings.rules)
+        rules = load_rules(settings.rules, read_gauges(settings.seeds))
         with (
             installation.patience(),
             stage("run playbooks"),

@@ -40,6 +40,7 @@ _SELECTED = (
     "fct_health_measure_daily",
     "fct_account_health_daily",
 )
+_ACTS_THROUGH_CADENCE = ("health/zone_multipliers",)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,11 @@ def policy_diff(settings: Settings, old: str, new: str, *, as_of: date | None) -
         work = Path(name)
         sides = prepare_sides(settings, (old, new), work)
         changed = changed_seeds(sides[0].seeds, sides[1].seeds)
-        elsewhere = [seed for seed in changed if not seed.startswith("health/")]
+        elsewhere = [
+            seed
+            for seed in changed
+            if not seed.startswith("health/") or seed in _ACTS_THROUGH_CADENCE
+        ]
         notes = []
         if elsewhere:
             notes.append(

@@ -297,6 +297,7 @@ class _TableIngest:
             batch = [file for day in dates for file in by_date[day]]
             self._stage(batch)
             self._drop_repeated_snapshot_keys(batch)
+            self._drop_unknown_references(batch)
             self._judge_counts({day: by_date[day] for day in dates})
             refused = [file for file in batch if file.refusal is not None]
             self._drop_staged(refused)
@@ -499,7 +500,48 @@ class _TableIngest:
         self._count_duplicates("_duplicates", files)
         self.con.execute("drop table _duplicates")
 
+    def _drop_unknown_references(self, files: list[_File]) -> None:
+        """Take out rows that name what no extract up to theirs has told of."""
+        for reference in self.contract.references:
+            target = CONTRACTS[reference.target]
+            self.con.execute(
+                f"""
+                create or replace temp table _unknown as
+                select
+                    rowid as rid, _source_file, _source_line,
+                    'unknown_{reference.column}' as rule, '{reference.column}' as "column",
+                    cast("{reference.column}" as varchar) as value,
+                    'no extract of {target.name} up to this one has it; correct it, or deliver '
+                        || '{target.name} with it' as message
+                from {self._target} as incoming
+                where not exists (
+                    select 1 from {target.raw_table} as known
+                    where known."{reference.target_column}" = incoming."{reference.column}"
+                        and known._extracted_on <= incoming._extracted_on
+                )
+                """
+            )
+            self.con.execute(
+                f"delete from {self._target} where rowid in (select rid from _unknown)"
+            )
+            self._count_rejected("_unknown", "message", files)
+            self.con.execute("drop table _unknown")
+
     def _count_duplicates(self, table: str, files: list[_File]) -> None:
+        message = (
+            "'repeats \"' || \"column\" || '\" of line ' || first_line "
+            "|| '; the first row was kept, deliver each row once'"
+        )
+        self._count_rejected(table, message, files)
+
+    def _count_rejected(self, table: str, message: str, files: list[_File]) -> None:
+        """Note rows that were taken out of the stage as rejects of their files.
+
+        Args:
+            table: with _source_file, _source_line, rule, column and value of each.
+            message: SQL over that table.
+            files: those that the rows can come from.
+        """
         by_name = {file.extract.name: file for file in files}
         names = pl.DataFrame(
             {"name": list(by_name), FILE: [file.index for file in by_name.values()]},
@@ -511,9 +553,7 @@ class _TableIngest:
             insert into _rejects by name
             select
                 {FILE}, _source_line as {LINE}, rule, "column",
-                left(value, {MAX_VALUE_LENGTH}) as value,
-                'repeats "' || "column" || '" of line ' || first_line
-                    || '; the first row was kept, deliver each row once' as message
+                left(value, {MAX_VALUE_LENGTH}) as value, {message} as message
             from {table} join _names on name = _source_file
             """
         )

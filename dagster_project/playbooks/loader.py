@@ -29,6 +29,7 @@ from dagster_project.expressions import (
 )
 from dagster_project.expressions.names import nearest
 from dagster_project.playbooks import model
+from dagster_project.playbooks.gauges import scopes_with
 from dagster_project.playbooks.model import (
     Playbook,
     RetiredFile,
@@ -39,7 +40,7 @@ from dagster_project.playbooks.model import (
     Trigger,
 )
 from dagster_project.playbooks.rulebook import Condition, Rule, RuleBook, is_running
-from dagster_project.playbooks.scopes import SCOPES
+from dagster_project.policy.gauges import Gauge
 from dagster_project.yaml_lines import Document, Place, read_document
 
 SIGNALS_FILE = "signals.yml"
@@ -63,8 +64,12 @@ _REQUIRED_SETTINGS = ("severity", "sla_days", "cooldown_days", "hysteresis_days"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def load_rules(folder: Path) -> RuleBook:
+def load_rules(folder: Path, gauges: Iterable[Gauge] = ()) -> RuleBook:
     """Read and check every rule file of `folder`.
+
+    Args:
+        folder: where the YAML files are.
+        gauges: names that policy adds to those of the scopes.
 
     Raises:
         ConfigError: with every fault found, in order of file and line.
@@ -73,7 +78,7 @@ def load_rules(folder: Path) -> RuleBook:
         raise ConfigError(
             "the rules cannot be read", [Fault(str(folder), 0, "", "there is no such folder")]
         )
-    loader = _Loader(folder)
+    loader = _Loader(folder, gauges)
     book = loader.load()
     if loader.faults or book is None:
         raise ConfigError(f"the rules have {len(loader.faults)} fault(s)", loader.faults)
@@ -83,9 +88,10 @@ def load_rules(folder: Path) -> RuleBook:
 class _Loader:
     """One reading of one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gauges: Iterable[Gauge]) -> None:
         self.folder = folder
-        self.faults: list[Fault] = []
+        self.folder = folder
+        self.scopes, self.faults = scopes_with(gauges)
         self.documents: dict[str, Document] = {}
         self.playbooks: dict[str, Playbook] = {}
         self.signals: dict[str, SignalDefinition] = {}
@@ -111,6 +117,7 @@ class _Loader:
             rules=tuple(sorted(self.rules, key=lambda rule: rule.rule_id)),
             conditions=tuple(sorted(self.conditions, key=lambda one: one.condition_id)),
             strata=strata,
+            scopes=self.scopes,
         )
 
     # -- reading --------------------------------------------------------------------------------
@@ -159,7 +166,7 @@ class _Loader:
                 )
                 continue
             self.signals[signal.id] = signal
-            names = SCOPES[signal.scope].names
+            names = self.scopes[signal.scope].names
             self._check_names(document, (*place, "evidence"), signal.evidence, names)
             seen: set[str] = set()
             for number, cause in enumerate(signal.causes):
@@ -359,7 +366,7 @@ class _Loader:
                 document,
                 ("objective", "condition"),
                 playbook.objective.condition,
-                SCOPES[playbook.objective.scope].names,
+                self.scopes[playbook.objective.scope].names,
             )
         if objective is not None and is_running(playbook):
             self.conditions.append(
@@ -448,7 +455,7 @@ class _Loader:
         self, playbook: Playbook, trigger: Trigger, document: Document, place: Place
     ) -> Rule | None:
         before = len(self.faults)
-        names = SCOPES[trigger.scope].names
+        names = self.scopes[trigger.scope].names
         settings = self._settings(playbook, trigger, document, place)
         signal = self._signal_of(trigger, document, place)
         parts: list[str] = []
@@ -552,7 +559,7 @@ class _Loader:
                 )
             return None
         expression = self._parse(
-            document, (*where, "condition"), closing.condition, SCOPES[trigger.scope].names
+            document, (*where, "condition"), closing.condition, self.scopes[trigger.scope].names
         )
         if expression is None:
             return None
@@ -620,7 +627,7 @@ class _Loader:
         document: Document,
         place: Place,
     ) -> str | None:
-        names = SCOPES[rule.scope].names
+        names = self.scopes[rule.scope].names
         before = len(self.faults)
         self._check_names(document, (*place, "given"), given, names)
         for name, value in given.items():

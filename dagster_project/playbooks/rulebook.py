@@ -20,6 +20,7 @@ from dagster_project.playbooks.model import (
     Severity,
     SignalDefinition,
 )
+from dagster_project.playbooks.scopes import Scope
 
 ConditionKind = Literal["rule", "cause", "objective", "auto_close"]
 
@@ -85,7 +86,8 @@ class RuleBook:
 
     `rules` and `conditions` hold only what runs: rules of deployed playbooks, causes of all
     signals, objectives and auto-close conditions of deployed playbooks. `strata` orders deployed
-    playbooks so that a playbook comes after those it looks at.
+    playbooks so that a playbook comes after those it looks at. `scopes` are what the conditions are
+    judged on, with the gauges that policy names.
     """
 
     playbooks: Mapping[str, Playbook]
@@ -94,6 +96,7 @@ class RuleBook:
     rules: tuple[Rule, ...]
     conditions: tuple[Condition, ...]
     strata: tuple[tuple[str, ...], ...]
+    scopes: Mapping[ScopeName, Scope]
 
     @property
     def deployed(self) -> tuple[Playbook, ...]:

@@ -161,7 +161,7 @@ def _days_ago(table: str, days: int, columns: str, on: tuple[str, ...]) -> Sourc
     )
 
 
-def _standing_days(facts: str, first_day: str, past_day: str) -> str:
+def standing_days(facts: str, first_day: str, past_day: str) -> str:
     """Facts, one row per day of the range on which they stand, with that day as `as_of_date`."""
     return (
         "select fact.*, cast(unnest(generate_series("
@@ -177,7 +177,7 @@ def _sparse(
     """Aggregates per key and day over facts that stand from `first_day` until `past_day`."""
     return (
         f"select {keys}, as_of_date, {aggregates}"
-        f" from ({_standing_days(facts, first_day, past_day)}) as fact group by all"
+        f" from ({standing_days(facts, first_day, past_day)}) as fact group by all"
     )
 
 
@@ -562,7 +562,7 @@ def _things(facts: str, first_day: str, past_day: str, columns: str) -> str:
     """One row per thing and day it is looked at, on days its account is a customer."""
     return (
         f"select fact.account_id, fact.as_of_date, {columns}"
-        f" from ({_standing_days(facts, first_day, past_day)}) as fact"
+        f" from ({standing_days(facts, first_day, past_day)}) as fact"
         " semi join intermediate.int_core__account_days as account_day"
         " on account_day.account_id = fact.account_id"
         " and account_day.as_of_date = fact.as_of_date"
@@ -648,7 +648,7 @@ late as (
 past as (
     select account_id, call_type, slot_number, as_of_date, due_on, grace_ends_on,
         as_of_date > grace_ends_on as is_missed
-    from ({_standing_days("select * from late", "fact.late_from_on", "fact.late_past_on")})
+    from ({standing_days("select * from late", "fact.late_from_on", "fact.late_past_on")})
 )
 select * from coming
 union all

@@ -15,7 +15,7 @@ import duckdb
 from dagster_project.expressions import quote_identifier, quote_text
 from dagster_project.playbooks.loader import INPUT
 from dagster_project.playbooks.rulebook import Condition, RuleBook
-from dagster_project.playbooks.scopes import SCOPES, Scope
+from dagster_project.playbooks.scopes import Scope
 from dagster_project.playbooks.tables import CONDITION_SPANS, SIGNALS
 
 # A backfill goes through the range in pieces of about this many account-days, which bounds memory.
@@ -46,11 +46,13 @@ def evaluate_conditions(
     if piece_days is None:
         piece_days = _piece_days(con, from_date, as_of_date)
     _reopen(con, rules, from_date)
-    by_scope = {name: [one for one in rules.conditions if one.scope == name] for name in SCOPES}
+    by_scope = {
+        name: [one for one in rules.conditions if one.scope == name] for name in rules.scopes
+    }
     for first, last in _pieces(from_date, as_of_date, piece_days):
         for name, conditions in by_scope.items():
             if conditions:
-                _evaluate_scope(con, SCOPES[name], conditions, (first, last), known_from)
+                _evaluate_scope(con, rules.scopes[name], conditions, (first, last), known_from)
 
 
 def _pieces(first: date, last: date, days: int) -> Iterator[tuple[date, date]]:

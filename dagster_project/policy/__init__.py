@@ -10,14 +10,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from dagster_project.errors import ConfigError, Fault
+from dagster_project.policy.gauges import Gauge, read_gauges
 from dagster_project.policy.rules import find_faults
 from dagster_project.policy.tables import Policy, PolicyRow, PolicyTable, nearest, read_tables
 
 __all__ = [
+    "Gauge",
     "Policy",
     "PolicyRow",
     "PolicyTable",
     "check_policy",
+    "read_gauges",
     "load_policy",
     "require_policy_set",
     "vocabulary",

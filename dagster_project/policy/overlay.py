@@ -20,6 +20,11 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "health_profiles": ("policy_set", "profile_id"),
     "health_zones": ("policy_set", "health_zone"),
     "health_policy": ("policy_set", "parameter"),
+    "health_definitions": ("parameter",),
+    "health_contact_roles": ("role",),
+    "support_targets": ("severity",),
+    # Its ranges hold together, so the newest day replaces them all.
+    "health_renewal_expectations": (),
 }
 
 

@@ -5,6 +5,7 @@ A rule is skipped when one of its tables could not be read, so that one bad cell
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,68 @@ from dagster_project.policy.tables import Policy, PolicyRow, nearest
 DEFAULT_PROFILE = "default"
 AT_RISK_TIER = "at_risk"
 SEVERITIES = ("critical", "high", "medium", "low")
+CONTACT_ROLES = (
+    "champion",
+    "executive_sponsor",
+    "business_sponsor",
+    "technical_champion",
+    "economic_buyer",
+    "user",
+    "other",
+)
+# Windows and limits that the models ask for, each with the least value that makes sense.
+HEALTH_DEFINITIONS = {
+    "response_days": 0,
+    "outreach_window_days": 1,
+    "objective_window_days": 1,
+    "ticket_window_days": 1,
+    "resolution_ratio_cap": 1,
+    "survey_window_days": 1,
+    "sentiment_window_days": 1,
+    "executive_call_window_days": 1,
+    "renewal_window_days": 1,
+    "stage_grace_days": 0,
+    "override_notice_days": 0,
+}
+# What int_health__measures_daily computes; every other measure must be a gauge.
+MODEL_MEASURES = (
+    "cadence_adherence_ratio",
+    "days_since_last_call",
+    "executive_participation_ratio",
+    "response_ratio",
+    "consecutive_missed_calls",
+    "active_user_ratio",
+    "active_days",
+    "feature_breadth",
+    "usage_trend_ratio",
+    "stage_vs_tenure",
+    "objectives_met_ratio",
+    "objective_progress_ratio",
+    "value_realised_ratio",
+    "tickets_per_seat",
+    "resolution_vs_target_ratio",
+    "open_escalation_age_days",
+    "reopen_ratio",
+    "csat_score",
+    "champion_present",
+    "sponsor_engaged",
+    "active_roles_count",
+    "sentiment_score",
+    "csm_pulse",
+    "nps_score",
+    "invoice_overdue_days",
+    "renewal_arr_change_ratio",
+    "renewal_outlook",
+    "expansion_pipeline_ratio",
+    "tickets_opened_count",
+    "account_tenure_days",
+    "days_to_licence_end",
+)
+# Seeds that a measure's value can depend on, beside the windows.
+DEFINING_SEEDS = ("support_targets", "health_contact_roles", "health_renewal_expectations")
+# Names become columns and parts of keys; these two are what the change ledger adds to measures.
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_TAKEN = ("score_cap", "override")
 OWNER_ROLES = ("CA", "SA", "AE", "VE", "Governance")
 # What the metric models compute; a definition of anything else would never be filled.
 METRIC_TABLES = {
@@ -448,6 +511,43 @@ def _profiles(policy: Policy) -> Iterator[Fault]:
                     f"the tenure ends at {high}, where or before it starts ({low})",
                     "make it larger than min_tenure_days",
                 )
+        yield from _shadowed_profiles(file, rows)
+
+
+def _shadowed_profiles(file: str, rows: Sequence[PolicyRow]) -> Iterator[Fault]:
+    """Profiles that no account can reach, because one asked before takes all of theirs."""
+    told: set[tuple[int, int]] = set()
+    for day in sorted({row["effective_from"] for row in rows}):
+        in_force = sorted(
+            (row for row in _newest(rows, ("profile_id",), day) if row["priority"] is not None),
+            key=lambda row: (row["priority"], row.line),
+        )
+        for place, later in enumerate(in_force):
+            for earlier in in_force[:place]:
+                pair = (earlier.line, later.line)
+                if earlier["priority"] < later["priority"] and pair not in told:
+                    if not _takes_all(earlier, later):
+                        continue
+                    told.add(pair)
+                    yield Fault(
+                        file,
+                        later.line,
+                        "priority",
+                        f"no account can match {later['profile_id']!r} from {day}: "
+                        f"{earlier['profile_id']!r} on line {earlier.line} takes them all",
+                        "give the narrower profile the lower priority number",
+                    )
+
+
+def _takes_all(earlier: PolicyRow, later: PolicyRow) -> bool:
+    """Whether every account that matches `later` matches `earlier`."""
+    same = all(earlier[column] in {None, later[column]} for column in ("tier", "segment"))
+    starts = (earlier["min_tenure_days"] or 0) <= (later["min_tenure_days"] or 0)
+    ends = earlier["max_tenure_days"] is None or (
+        later["max_tenure_days"] is not None
+        and later["max_tenure_days"] <= earlier["max_tenure_days"]
+    )
+    return same and starts and ends
 
 
 @_over("health_profiles", "tiers")
@@ -508,18 +608,128 @@ def _multipliers(policy: Policy) -> Iterator[Fault]:
     yield from _missing(policy, "zone_multipliers", "health_zone", zones)
 
 
-@_over("support_targets")
+@_over("health_measures", "health_components", "solution_areas")
+def _measures(policy: Policy) -> Iterator[Fault]:
+    """Names that can be columns, gauges that can be found, definitions that exist."""
+    file = policy.place("health_measures")
+    components = policy.values("health_components", "component")
+    areas = policy.values("solution_areas", "solution_area")
+    yield from _unknown(policy, "health_measures", "gauge_solution_area", areas, "solution area")
+    parts = {*HEALTH_DEFINITIONS, *DEFINING_SEEDS}
+    for row in policy.rows("health_measures"):
+        name = row["measure"]
+        if not _NAME.fullmatch(name):
+            yield Fault(
+                file,
+                row.line,
+                "measure",
+                f"{name!r} cannot be a column",
+                "use small letters, digits and single underscores, a letter first",
+            )
+        elif name in _TAKEN or name in components:
+            yield Fault(
+                file, row.line, "measure", f"{name!r} is the name of something else", "rename it"
+            )
+        elif row["source"] == "model" and name not in MODEL_MEASURES:
+            yield Fault(
+                file,
+                row.line,
+                "measure",
+                f"nothing computes {name!r}",
+                f"{nearest(name, MODEL_MEASURES)}, or say gauge and name its gauge_measure",
+            )
+        is_gauge = row["source"] == "gauge"
+        if is_gauge and row["gauge_measure"] is None:
+            yield Fault(
+                file,
+                row.line,
+                "gauge_measure",
+                "a gauge needs its name in the solution-measures extract",
+                "give it the name",
+            )
+        for column in ("gauge_measure", "gauge_solution_area"):
+            if not is_gauge and row[column] is not None:
+                yield Fault(
+                    file, row.line, column, "only a gauge has one", "leave it empty, or say gauge"
+                )
+        for part in (row["defined_by"] or "").split():
+            if part not in parts:
+                yield Fault(
+                    file,
+                    row.line,
+                    "defined_by",
+                    f"unknown definition {part!r}",
+                    nearest(part, parts),
+                )
+
+
+@_over("stage_measures")
+def _stage_measures(policy: Policy) -> Iterator[Fault]:
+    for row in policy.rows("stage_measures"):
+        if not _NAME.fullmatch(row["measure"]):
+            yield Fault(
+                policy.place("stage_measures"),
+                row.line,
+                "measure",
+                f"{row['measure']!r} cannot be a name in rules",
+                "use small letters, digits and single underscores, a letter first",
+            )
+
+
+@_over("health_definitions", "health_profiles")
+def _definitions(policy: Policy) -> Iterator[Fault]:
+    table = "health_definitions"
+    yield from _unknown(policy, table, "parameter", set(HEALTH_DEFINITIONS), "parameter")
+    for parameter, least in HEALTH_DEFINITIONS.items():
+        yield from _outside_of_parameter(policy, table, parameter, least, None)
+    yield from _begins_with_policy(policy, table, "parameter", tuple(HEALTH_DEFINITIONS))
+
+
+@_over("health_contact_roles", "health_profiles")
+def _contact_roles(policy: Policy) -> Iterator[Fault]:
+    table = "health_contact_roles"
+    yield from _unknown(policy, table, "role", set(CONTACT_ROLES), "role")
+    yield from _begins_with_policy(policy, table, "role", CONTACT_ROLES)
+    rows = policy.rows(table)
+    for day in sorted({row["effective_from"] for row in rows}):
+        in_force = _newest(rows, ("role",), day)
+        for column, what in (("is_champion", "champion"), ("is_sponsor", "sponsor")):
+            if not any(row[column] for row in in_force):
+                yield Fault(
+                    policy.place(table),
+                    in_force[0].line,
+                    column,
+                    f"from {day} no role makes a {what}: no account could have one",
+                    "say true for one role",
+                )
+
+
+@_over("support_targets", "health_profiles")
 def _support(policy: Policy) -> Iterator[Fault]:
+    yield from _begins_with_policy(policy, "support_targets", "severity", SEVERITIES)
     yield from _outside(policy, "support_targets", "resolution_target_hours", 1, None)
     yield from _unknown(policy, "support_targets", "severity", set(SEVERITIES), "severity")
-    yield from _missing(policy, "support_targets", "severity", SEVERITIES)
 
 
-@_over("health_renewal_expectations")
+@_over("health_renewal_expectations", "health_profiles")
 def _renewals(policy: Policy) -> Iterator[Fault]:
     table = "health_renewal_expectations"
     yield from _outside(policy, table, "expected_probability_ratio", 0, 1, is_low_inside=False)
-    yield from range_faults(policy.place(table), policy.rows(table), "days_from", "days_to")
+    groups = _groups(policy.rows(table), "effective_from")
+    for rows in groups.values():
+        yield from range_faults(policy.place(table), rows, "days_from", "days_to")
+    begins = _first_day(policy)
+    first = min((day for (day,) in groups), default=None)
+    if begins is not None and (first is None or first > begins):
+        yield Fault(
+            policy.place(table),
+            groups[first,][0].line if first is not None else 0,
+            "effective_from",
+            f"gap: nothing holds before {first}, but profiles are in force from {begins}"
+            if first is not None
+            else "there are no ranges",
+            f"let the first ranges hold from {begins}",
+        )
 
 
 # Cadence -------------------------------------------------------------------------------------
@@ -835,6 +1045,30 @@ def _metric_policy(policy: Policy) -> Iterator[Fault]:
 
 
 # Shared --------------------------------------------------------------------------------------
+
+
+def _first_day(policy: Policy) -> date | None:
+    """The day from which any account has a profile."""
+    return min((row["effective_from"] for row in policy.rows("health_profiles")), default=None)
+
+
+def _begins_with_policy(
+    policy: Policy, table: str, subject: str, words: Sequence[str]
+) -> Iterator[Fault]:
+    """Every word has a row, and its first holds from the first day of the policy on."""
+    yield from _missing(policy, table, subject, words)
+    begins = _first_day(policy)
+    for (word,), rows in _groups(policy.rows(table), subject).items():
+        first = min(rows, key=lambda row: (row["effective_from"], row.line))
+        if begins is not None and first["effective_from"] > begins:
+            yield Fault(
+                policy.place(table),
+                first.line,
+                "effective_from",
+                f"gap: nothing holds for {word!r} before {first['effective_from']}, but profiles "
+                f"are in force from {begins}",
+                f"let its first row hold from {begins}",
+            )
 
 
 def _single_row(policy: Policy, table: str) -> Iterator[Fault]:

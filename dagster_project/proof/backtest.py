@@ -49,6 +49,7 @@ DIMENSIONS = {
     "profile": "profile_id",
     "policy_version": "policy_version",
 }
+_RENEWAL = "renewal"
 _DIGITS = 6
 _SCORE_ON_ALL = "proof_score_on_all"
 
@@ -197,6 +198,13 @@ def backtest(
         drop_temporary(con)
 
 
+def _dimensions(horizon_days: int) -> dict[str, str]:
+    """What the account-days are cut by. Most accounts leave when a term ends, so a ranking by date
+    alone says when; only among the accounts whose renewal lies in the window does it show who."""
+    due = f"case when days_to_renewal <= {horizon_days} then 'in_window' else 'later' end"
+    return {**DIMENSIONS, _RENEWAL: f"case when days_to_renewal is not null then {due} end"}
+
+
 def rounded(value: float | None) -> float | None:
     """The value at the precision of the tables; results never differ by the last bit."""
     return None if value is None else round(value, _DIGITS)
@@ -230,7 +238,7 @@ def _summary(con: duckdb.DuckDBPyConnection, options: ProofOptions) -> Iterable[
     rows: list[SummaryRow] = []
     for horizon in options.horizons_days:
         columns = {outcome_column(outcome, horizon): outcome for outcome in OUTCOMES}
-        for dimension, slice_by in DIMENSIONS.items():
+        for dimension, slice_by in _dimensions(horizon).items():
             populations = _populations(con, columns, slice_by)
             found = {
                 (one.slice_value, one.outcome): one
@@ -407,7 +415,7 @@ def _zones(con: duckdb.DuckDBPyConnection, options: ProofOptions) -> Iterable[Zo
     for horizon in options.horizons_days:
         for outcome in OUTCOMES:
             column = outcome_column(outcome, horizon)
-            for dimension, slice_by in DIMENSIONS.items():
+            for dimension, slice_by in _dimensions(horizon).items():
                 by_slice: dict[str, list[_ZoneCounts]] = {}
                 losing: dict[str, int] = {}
                 for text, zone, is_whole, *counts in con.execute(f"""

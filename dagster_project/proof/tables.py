@@ -35,8 +35,9 @@ _OUTCOME = (
 _HORIZON = ("integer", "Length of the outcome window after the score's day (days).")
 _DIMENSION = (
     "varchar",
-    "What the account-days are cut by: all, tier, segment, profile or policy_version, as of the "
-    "score's day (text).",
+    "What the account-days are cut by: all, tier, segment, profile, policy_version or renewal "
+    "(`in_window`: the next renewal lies in the outcome window, `later`), as of the score's day "
+    "(text).",
 )
 _DIMENSION_VALUE = ("varchar", "Value of the dimension; `all` for all (text).")
 _DAYS = ("bigint", "Account-days with a score and a known outcome (count).")

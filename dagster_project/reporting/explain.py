@@ -1,18 +1,42 @@
-"""`csp explain`: an account's score read aloud: what makes it, what moved it, what is open."""
+"""`csp explain`: an account's score read aloud: what moved it, what holds it down, what is open."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import duckdb
 
 from dagster_project.errors import ConfigError
+from dagster_project.reporting.plain_words import (
+    STATES,
+    day_text,
+    fell_silent,
+    in_tenths,
+    moved,
+    points_text,
+    spoke_up,
+    value_text,
+)
 
 _DEFAULT_LOOK_BACK = timedelta(days=30)
-_CAUSES_SHOWN = 8
+_CAUSES_SHOWN = 3
+_DRAGS_SHOWN = 5
+_GAPS_SHOWN = 6
+# Groups of the ledger that are no component, as they are read aloud.
+_COVERAGE, _POLICY, _OVERRIDE, _CAP = "coverage", "policy", "override", "cap"
+_SEVERITIES = ("critical", "high", "medium", "low")
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What a measure is called and counted in."""
+
+    label: str
+    unit: str
 
 
 def explain_account(
@@ -45,14 +69,33 @@ def explain_account(
     )
     if health is None:
         raise ConfigError(_no_such_day(con, account_id, name, day))
+    catalogue = {
+        str(measure): _Measure(str(label), str(unit or ""))
+        for measure, label, unit in con.execute(
+            "select measure, coalesce(label, measure), unit from policy.health_measures"
+        ).fetchall()
+    }
+    measures = con.execute(
+        """
+        select component, measure, value, measure_score, status, effective_weight, contribution
+        from marts.fct_health_measure_daily where account_id = ? and as_of_date = ?
+        order by effective_weight desc, measure
+        """,
+        [account_id, day],
+    ).fetchall()
     parts = [
-        _headline(account_id, name, day, health),
-        _override(health),
-        _measures(con, account_id, day, health),
-        _moves(con, account_id, before, day, health),
+        _headline(con, account_id, name, day, health),
+        _override(con, account_id, day, health),
+        _moves(con, (before, day), health, catalogue),
+        _drags(measures, catalogue, health),
+        _silent(measures, catalogue),
+        _table(measures, catalogue, health),
         _actions(con, account_id, day),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+# --- reading -------------------------------------------------------------------------------------
 
 
 def _row(
@@ -102,135 +145,226 @@ def _no_such_day(con: duckdb.DuckDBPyConnection, account_id: str, name: str, day
     )
 
 
-def _headline(account_id: str, name: str, day: date, health: Mapping[str, Any]) -> str:
+# --- what it is ----------------------------------------------------------------------------------
+
+
+def _headline(
+    con: duckdb.DuckDBPyConnection,
+    account_id: str,
+    name: str,
+    day: date,
+    health: Mapping[str, Any],
+) -> str:
     facts = [
         str(health["tier"] or "no tier"),
         f"ARR {health['arr_usd']:,.0f} USD" if health["arr_usd"] is not None else "ARR unknown",
     ]
     if health["days_to_renewal"] is not None:
         facts.append(f"renews in {health['days_to_renewal']} days")
-    coverage = f"coverage {100 * health['coverage_ratio']:.0f} %"
+    covered = f"{100 * health['coverage_ratio']:.0f} % of the weight is scored"
     if health["health_score"] is None:
+        floor = _row(
+            con,
+            "select max(coverage_floor) as floor from marts.dim_health_policy where policy_key = ?",
+            [health["policy_key"]],
+        )
+        needed = floor["floor"] if floor else None
+        asked = f", {100 * needed:.0f} % are needed" if needed is not None else ""
         reason = health.get("unscored_reason")
-        score = f"unscored, {coverage}" + (f", most of the rest is {reason}" if reason else "")
+        most = f"; most of the rest: {STATES.get(reason, reason)}" if reason else ""
+        facts.append(f"{covered}{asked}{most}")
+        score = "no score"
     else:
-        score = f"{health['health_score']:.1f} {health['health_zone']}, {coverage}"
-    return f"{name} ({account_id}) on {day}: {score}\n{', '.join(facts)}"
+        score = f"{health['health_score']:.1f}, {health['health_zone'] or 'no zone'}"
+        facts.append(covered)
+    return f"{name} ({account_id}), {day_text(day)}: {score}\n{', '.join(facts)}"
 
 
-def _override(health: Mapping[str, Any]) -> str:
-    if not health.get("override_reason"):
-        return ""
-    computed = health["computed_score"]
-    text = f"{computed:.1f}" if computed is not None else "unscored"
-    return (
-        f"Overridden by {health['override_author']} until {health['override_expires_on']}: "
-        f"{health['override_reason']} (computed: {text})"
-    )
-
-
-def _measures(
+def _override(
     con: duckdb.DuckDBPyConnection, account_id: str, day: date, health: Mapping[str, Any]
 ) -> str:
-    rows = con.execute(
-        """
-        select component, measure, value, measure_score, status, effective_weight, contribution
-        from marts.fct_health_measure_daily where account_id = ? and as_of_date = ?
-        """,
-        [account_id, day],
-    ).fetchall()
-    components = [
-        column.removesuffix("_weight")
-        for column in health
-        if column.endswith("_weight") and f"{column.removesuffix('_weight')}_status" in health
-    ]
-    lines = [f"{'':34}{'value':>10}{'score':>8}{'weight':>9}{'points':>9}  state"]
-    for component in components:
-        weight = health[f"{component}_weight"]
-        score = health[f"{component}_score"]
-        points = weight * score if score is not None else None
+    """The override in force with its end, and one that begins later."""
+    lines = []
+    if health.get("override_reason"):
+        computed = health["computed_score"]
+        text = f"{computed:.1f}, {health['computed_zone']}" if computed is not None else "no score"
+        left = (health["override_expires_on"] - day).days
         lines.append(
-            f"{component:<34}{'':>10}{_number(score):>8}{_percent(weight):>9}"
-            f"{_number(points):>9}  {health[f'{component}_status']}"
+            f"Set by {health['override_author']} until {day_text(health['override_expires_on'])} "
+            f"({left} days left): {health['override_reason']}. Computed: {text}."
         )
-        own = sorted(
-            (row for row in rows if row[0] == component), key=lambda row: (-(row[5] or 0), row[1])
+    ahead = con.execute(
+        "select health_score, health_zone, author, starts_on, expires_on, reason "
+        "from marts.dim_health_override where account_id = ? and state = 'planned' "
+        "order by starts_on, override_id",
+        [account_id],
+    ).fetchall()
+    for score, zone, author, starts, expires, reason in ahead:
+        what = ", ".join(
+            part for part in (f"{score:.1f}" if score is not None else "", zone or "") if part
         )
-        for _, measure, value, measure_score, status, share, contribution in own:
-            scored = status == "scored"
-            lines.append(
-                f"  {measure:<32}{_number(value, 2):>10}{_number(measure_score):>8}"
-                f"{_percent(share) if scored else '':>9}"
-                f"{_number(contribution) if scored else '':>9}  {status}"
-            )
+        lines.append(
+            f"{author} sets it to {what} from {day_text(starts)} to {day_text(expires)}: {reason}."
+        )
     return "\n".join(lines)
 
 
-def _number(value: float | None, digits: int = 1) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"
+# --- what moved it -------------------------------------------------------------------------------
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f} %"
+@dataclass(frozen=True)
+class _Cause:
+    """One cause of the move with its group, in points and in words."""
+
+    group: str
+    points: float
+    words: str
 
 
 def _moves(
     con: duckdb.DuckDBPyConnection,
-    account_id: str,
-    before: date,
-    day: date,
+    days: tuple[date, date],
     health: Mapping[str, Any],
+    catalogue: Mapping[str, _Measure],
 ) -> str:
+    before, day = days
+    account_id = health["account_id"]
     old = _row(
         con,
-        "select health_score from marts.fct_account_health_daily "
+        "select health_score, health_zone from marts.fct_account_health_daily "
         "where account_id = ? and as_of_date = ?",
         [account_id, before],
     )
-    since = f"Since {before}"
+    since = day_text(before)
     if old is None:
-        return f"{since}: no row on that day, so nothing to compare with"
-    if old["health_score"] is None or health["health_score"] is None:
-        return f"{since}: unscored on {before if old['health_score'] is None else day}, so no move"
+        return f"Since {since}: it was no customer then, so there is nothing to compare with"
     rows = con.execute(
-        """
-        with ledger as (
-            select cause_kind, cause, points from marts.health_change(?::date, ?::date)
-            where account_id = ?
-        ),
-        measures as (
-            select distinct measure, component from marts.fct_health_measure_daily
-            where account_id = ? and as_of_date = ?
-        )
-        select ledger.cause_kind, ledger.cause, measures.component, ledger.points
-        from ledger left join measures on measures.measure = ledger.cause
-        order by abs(ledger.points) desc, ledger.cause_kind, ledger.cause
-        """,
-        [before, day, account_id, account_id, day],
+        "select cause_kind, cause, points from marts.health_change(?::date, ?::date) "
+        "where account_id = ? order by abs(points) desc, cause_kind, cause",
+        [before, day, account_id],
     ).fetchall()
-    move = health["health_score"] - old["health_score"]
-    head = f"{since}: {move:+.1f} (from {old['health_score']:.1f} to {health['health_score']:.1f})"
-    if not rows:
-        return f"{head}, nothing moved"
-    values = _values(con, account_id, before, day)
-    lines = [head]
-    for kind, cause, component, points in rows[:_CAUSES_SHOWN]:
-        where = f"{component}: " if component else ""
-        lines.append(f"  {points:+6.1f}  {where}{cause}, {_why(kind, values.get(cause))}")
-    rest = sum(points for *_, points in rows[_CAUSES_SHOWN:])
-    if len(rows) > _CAUSES_SHOWN:
-        lines.append(f"  {rest:+6.1f}  {len(rows) - _CAUSES_SHOWN} smaller causes")
+    if old["health_score"] is None or health["health_score"] is None:
+        return _without_size(since, old, health, [str(row[0]) for row in rows])
+    causes = _causes(_values(con, account_id, before, day), health, rows, catalogue)
+    total = round(10 * (health["health_score"] - old["health_score"]))
+    zones = (
+        f", still {health['health_zone']}"
+        if old["health_zone"] == health["health_zone"]
+        else f", {old['health_zone']} to {health['health_zone']}"
+    )
+    lines = [
+        f"{points_text(total)} since {since} "
+        f"({old['health_score']:.1f} to {health['health_score']:.1f}{zones})"
+    ]
+    if not causes:
+        return f"{lines[0]}: nothing moved"
+    groups: dict[str, list[_Cause]] = {}
+    for cause in causes:
+        groups.setdefault(cause.group, []).append(cause)
+    ordered = sorted(
+        groups.items(), key=lambda item: (-abs(sum(c.points for c in item[1])), item[0])
+    )
+    sums = in_tenths([sum(cause.points for cause in own) for _, own in ordered], total)
+    width = max(len(group) for group, _ in ordered)
+    for (group, own), tenths in zip(ordered, sums, strict=True):
+        if tenths or any(round(10 * cause.points) for cause in own):
+            lines.append(
+                f"  {group:<{width}}  {points_text(tenths):>6}  {_read_aloud(own, tenths)}"
+            )
     return "\n".join(lines)
+
+
+def _read_aloud(causes: Sequence[_Cause], total: int) -> str:
+    """The largest causes of a group in words; each with its points where there are several."""
+    tenths = in_tenths([cause.points for cause in causes], total)
+    if len(causes) == 1:
+        return causes[0].words
+    shown = [
+        f"{points_text(own)} {cause.words}"
+        for cause, own in zip(causes[:_CAUSES_SHOWN], tenths, strict=False)
+        if own
+    ]
+    rest = len(causes) - len(shown)
+    if rest:
+        left = total - sum(own for own in tenths[:_CAUSES_SHOWN])
+        shown.append(f"{points_text(left)} {rest} more")
+    return "; ".join(shown)
+
+
+def _causes(
+    values: Mapping[str, tuple[Any, ...]],
+    health: Mapping[str, Any],
+    rows: Sequence[tuple[str, str, float]],
+    catalogue: Mapping[str, _Measure],
+) -> list[_Cause]:
+    found: list[_Cause] = []
+    for kind, cause, points in rows:
+        component, old, old_status, new, new_status = values.get(cause, (None,) * 5)
+        known = catalogue.get(cause, _Measure(cause, ""))
+        if kind == "config":
+            group, words = _POLICY, f"scored by {_policy_text(cause)} now"
+        elif kind == "override":
+            author = health.get("override_author")
+            group = _OVERRIDE
+            words = f"set by {author}" if author else "what a person had set has ended"
+        elif cause == "score_cap":
+            group, words = (
+                _CAP,
+                "a bad value that caps the score" + ("" if points < 0 else " caps less"),
+            )
+        elif kind == "coverage":
+            group = _COVERAGE
+            words = (
+                spoke_up(known.label, old_status, new, known.unit)
+                if new_status == "scored"
+                else fell_silent(known.label, new_status)
+            )
+        else:
+            group, words = component or "other", moved(known.label, old, new, known.unit)
+        found.append(_Cause(group, points, words))
+    return found
+
+
+def _policy_text(policy_key: str) -> str:
+    """A policy version in words: set, profile and first day from the key."""
+    policy_set, profile, starts = (policy_key.split("/") + ["", "", ""])[:3]
+    try:
+        since = day_text(date.fromisoformat(starts))
+    except ValueError:
+        return f"policy {policy_key}"
+    return f"policy {policy_set} of {since}, profile {profile}"
+
+
+def _without_size(
+    since: str, old: Mapping[str, Any], health: Mapping[str, Any], kinds: Sequence[str]
+) -> str:
+    why = {
+        "config": " by another policy",
+        "override": " by what a person set",
+        "coverage": "",
+    }.get(kinds[0] if kinds else "coverage", "")
+    if old["health_score"] is None and health["health_score"] is None:
+        return f"Since {since}: it had no score then, and has none now"
+    if old["health_score"] is None:
+        return (
+            f"Since {since}: it had no score then{', it has one' if why else ''}{why}, so the move "
+            "has no size"
+        )
+    return (
+        f"Since {since}: it had {old['health_score']:.1f}, {old['health_zone']}; it has no score "
+        f"now{why}, so the move has no size"
+    )
 
 
 def _values(
     con: duckdb.DuckDBPyConnection, account_id: str, before: date, day: date
 ) -> dict[str, tuple[Any, ...]]:
-    """(value, status) of each measure on both days."""
+    """Per measure its component, and value and status on both days."""
     rows = con.execute(
         """
         select
             measure,
+            max(component),
             max(value) filter (where as_of_date = $before),
             max(status) filter (where as_of_date = $before),
             max(value) filter (where as_of_date = $day),
@@ -238,40 +372,148 @@ def _values(
         from marts.fct_health_measure_daily
         where account_id = $account and (as_of_date = $before or as_of_date = $day)
         group by measure
+        order by measure
         """,
         {"before": before, "day": day, "account": account_id},
     ).fetchall()
     return {str(row[0]): tuple(row[1:]) for row in rows}
 
 
-def _why(kind: str, values: tuple[Any, ...] | None) -> str:
-    if values is None:
-        return kind
-    old, old_status, new, new_status = values
-    if kind == "coverage":
-        return f"{old_status or 'absent'} became {new_status or 'absent'}"
-    if kind == "behaviour" and old is not None and new is not None:
-        return f"{old:,.2f} became {new:,.2f}"
-    return kind
+# --- what it is made of --------------------------------------------------------------------------
+
+
+def _drags(
+    measures: Sequence[tuple[Any, ...]],
+    catalogue: Mapping[str, _Measure],
+    health: Mapping[str, Any],
+) -> str:
+    """The measures that keep the score furthest from 100."""
+    if health["computed_score"] is None:
+        return ""
+    lost = sorted(
+        (
+            (weight * (100 - score), measure, value)
+            for _, measure, value, score, status, weight, _ in measures
+            if status == "scored" and score is not None and weight * (100 - score) >= 0.05
+        ),
+        key=lambda row: (-row[0], row[1]),
+    )[:_DRAGS_SHOWN]
+    if not lost:
+        return ""
+    lines = ["Furthest from full marks"]
+    for points, measure, value in lost:
+        known = catalogue.get(measure, _Measure(measure, ""))
+        lines.append(f"  {-points:>6.1f}  {moved(known.label, value, value, known.unit)}")
+    return "\n".join(lines)
+
+
+def _silent(measures: Sequence[tuple[Any, ...]], catalogue: Mapping[str, _Measure]) -> str:
+    """What is not scored, by state; a measure that does not apply is no gap."""
+    gaps: dict[str, list[str]] = {}
+    for _, measure, value, _, status, _, _ in measures:
+        if status in {"scored", "not_applicable"}:
+            continue
+        known = catalogue.get(measure, _Measure(measure, ""))
+        last = f" (last {value_text(value, known.unit)})" if status == "stale" else ""
+        gaps.setdefault(status, []).append(f"{known.label}{last}")
+    if not gaps:
+        return ""
+    return "\n".join(
+        [
+            "Not scored; its weight is with the rest",
+            *(f"  {STATES[state]}: {_listed(gaps[state])}" for state in STATES if state in gaps),
+        ]
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _GAPS_SHOWN
+    return ", ".join(names[:_GAPS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _table(
+    measures: Sequence[tuple[Any, ...]],
+    catalogue: Mapping[str, _Measure],
+    health: Mapping[str, Any],
+) -> str:
+    components = [
+        column.removesuffix("_weight")
+        for column in health
+        if column.endswith("_weight") and f"{column.removesuffix('_weight')}_status" in health
+    ]
+    width = max(
+        [28, *(len(catalogue[row[1]].label) + 2 for row in measures if row[1] in catalogue)]
+    )
+    lines = [f"{'':{width}}{'value':>12}{'score':>8}{'weight':>9}{'points':>9}"]
+    for component in components:
+        score = health[f"{component}_score"]
+        weight = health[f"{component}_weight"]
+        status = health[f"{component}_status"]
+        points = weight * score if score is not None else None
+        lines.append(
+            f"{component:<{width}}{'':>12}{_number(score):>8}{_percent(weight):>9}"
+            f"{_number(points):>9}{_state(status)}"
+        )
+        for own, measure, value, measure_score, state, share, contribution in measures:
+            if own != component:
+                continue
+            known = catalogue.get(measure, _Measure(measure, ""))
+            shown = "" if value is None else value_text(value, known.unit)
+            is_scored = state == "scored"
+            lines.append(
+                f"  {known.label:<{width - 2}}{shown:>12}{_number(measure_score):>8}"
+                f"{_percent(share) if is_scored else '':>9}"
+                f"{_number(contribution) if is_scored else '':>9}{_state(state)}"
+            )
+    for own, measure, *_, contribution in measures:
+        if own is None and measure == "score_cap":
+            lines.append(f"{'cap':<{width}}{'':>29}{_number(contribution):>9}")
+    computed = health["computed_score"]
+    if computed is not None:
+        lines.append(f"{'computed score':<{width}}{'':>29}{_number(computed):>9}")
+    return "\n".join(lines)
+
+
+def _state(state: str | None) -> str:
+    return "" if state == "scored" else f"  {STATES.get(str(state), str(state))}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+# --- what is open --------------------------------------------------------------------------------
 
 
 def _actions(con: duckdb.DuckDBPyConnection, account_id: str, day: date) -> str:
+    """Open actions, one line per playbook and owner: how many, the most severe, the first due."""
     rows = con.execute(
         """
-        select playbook_id, severity, opened_on, due_on, status, owner_role
+        select
+            playbook_id, owner_role, count(*),
+            min(list_position($severities, severity)),
+            count(*) filter (where due_on < $day), min(due_on)
         from playbooks.actions
         where account_id = $account and opened_on <= $day
             and (closed_on is null or closed_on > $day)
-        order by due_on, playbook_id, opened_on
+        group by playbook_id, owner_role
+        order by min(list_position($severities, severity)), min(due_on), playbook_id, owner_role
         """,
-        {"account": account_id, "day": day},
+        {"account": account_id, "day": day, "severities": list(_SEVERITIES)},
     ).fetchall()
     if not rows:
         return "No open action"
     lines = ["Open actions"]
-    for playbook, severity, opened, due, status, role in rows:
-        late = " (overdue)" if due < day else ""
+    for playbook, role, count, severity, late, due in rows:
+        overdue = f", {late} overdue" if late and count > 1 else ", overdue" if late else ""
+        many = f"{count} open" if count > 1 else "open"
+        worst = _SEVERITIES[severity - 1] if severity else ""
         lines.append(
-            f"  {playbook:<40}{severity:<9}{role:<11}{status:<12}opened {opened}, due {due}{late}"
+            f"  {playbook:<40}{worst:<10}{role:<12}{many}{overdue}, "
+            f"{'first ' if count > 1 else ''}due {day_text(due)}"
         )
     return "\n".join(lines)

@@ -14,11 +14,11 @@
         {%- if relation is none -%}{%- set found.all = false -%}{%- endif -%}
         {%- do tables.update({name: relation}) -%}
     {%- endfor -%}
-    {#- After a measure was added to the seeds, its columns come with the next run's facts. -#}
+    {#- After a measure was added to the policy, its columns come with the next run's facts. -#}
     {%- if found.all -%}
         {%- set columns = adapter.get_columns_in_relation(tables['fct_health_facts_daily'])
             | map(attribute='name') | list -%}
-        {%- for measure in health_measures() if measure.measure ~ '_status' not in columns -%}
+        {%- for measure in health_known_measures() if measure.measure ~ '_status' not in columns -%}
             {%- set found.all = false -%}
         {%- endfor -%}
     {%- endif -%}

@@ -76,6 +76,36 @@
         order by measures.measure_order, measures.measure")) }}
 {%- endmacro %}
 
+{# Every measure that ever scored a day, with the component it counted in (seed rows may be gone
+   meanwhile, or name another component): what reads past days asks for these. Each has: measure,
+   component, has_linear, band_count, forces_component, forces_account. A model that calls it names
+   dim_health_policy. #}
+{% macro health_known_measures() -%}
+    {%- set policy = adapter.get_relation(target.database, 'marts', 'dim_health_policy')
+        if execute -%}
+    {%- if policy is none or not execute -%}
+        {{ return(health_measures()) }}
+    {%- endif -%}
+    {{ return(health_query(
+        "select
+            measure,
+            component,
+            max(case when method = 'linear' then 1 else 0 end) as has_linear,
+            max(
+                case when band_1_score is null then 0 else 1 end
+                + case when band_2_score is null then 0 else 1 end
+                + case when band_3_score is null then 0 else 1 end
+                + case when band_4_score is null then 0 else 1 end
+                + case when band_5_score is null then 0 else 1 end
+                + case when band_6_score is null then 0 else 1 end
+            ) as band_count,
+            max(case when force_scope = 'component' then 1 else 0 end) as forces_component,
+            max(case when force_scope = 'account' then 1 else 0 end) as forces_account
+        from " ~ policy ~ "
+        group by measure, component
+        order by max(measure_order), measure, component")) }}
+{%- endmacro %}
+
 {# The six components, in their order. #}
 {% macro health_components() -%}
     {{ return(health_query(
@@ -99,16 +129,113 @@
     ) | map(attribute='parameter') | list) }}
 {%- endmacro %}
 
-{# A window or limit inside a measure's definition, as a literal. #}
-{% macro health_definition(parameter) -%}
+{# Periods of a window or limit inside a measure's definition: value, starts_on, ends_on (exclusive;
+   none for the last), in order. A past day counts by the definition of that day; in the mode
+   `latest` every day counts by the one of the run's last day. #}
+{% macro health_definition_periods(parameter) -%}
     {%- set rows = health_query(
-        "select value from " ~ health_seed('health_definitions')
-        ~ " where parameter = '" ~ parameter ~ "'") -%}
-    {%- if execute and rows | length != 1 -%}
+        "select
+            value,
+            cast(effective_from as varchar) as starts_on,
+            cast(lead(effective_from) over (order by effective_from) as varchar) as ends_on
+        from " ~ health_seed('health_definitions') ~ "
+        where parameter = '" ~ parameter ~ "'"
+        ~ (" and effective_from <= " ~ as_of_date() if health_policy_mode() == 'latest' else "")
+        ~ " order by starts_on") -%}
+    {%- if execute and not rows -%}
         {{ exceptions.raise_compiler_error(
             "seeds/health/health_definitions.csv has no parameter '" ~ parameter ~ "'") }}
     {%- endif -%}
-    {{ return((rows | first).value | int if rows else 0) }}
+    {%- if health_policy_mode() == 'latest' and rows -%}
+        {{ return([{'value': rows[-1].value, 'starts_on': '1900-01-01', 'ends_on': none}]) }}
+    {%- endif -%}
+    {{ return(rows) }}
+{%- endmacro %}
+
+{# The periods of a window or limit as a table to cross join: value, valid_from_on, valid_to_on
+   (exclusive; null for the last). What falls into a window is cut to each period, so that a day
+   sees the window of its own time. #}
+{% macro health_windows(parameter) -%}
+    (
+        {%- for period in health_definition_periods(parameter) %}
+        select
+            {{ period.value | int }} as value,
+            cast('{{ period.starts_on }}' as date) as valid_from_on,
+            cast({{ "'" ~ period.ends_on ~ "'" if period.ends_on else 'null' }} as date)
+                as valid_to_on
+        {{ 'union all' if not loop.last }}
+        {%- else %}
+        select
+            0 as value,
+            cast('1900-01-01' as date) as valid_from_on,
+            cast(null as date) as valid_to_on
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{# A window or limit on a day, as a number or a case over the day. #}
+{% macro health_definition_on(parameter, day) -%}
+    {%- set periods = health_definition_periods(parameter) -%}
+    {%- if periods | length == 1 -%}
+    {{ periods[0].value | int }}
+    {%- elif not periods -%}
+    0
+    {%- else -%}
+    case
+        {%- for period in periods | reverse %}
+        when {{ day }} >= cast('{{ period.starts_on }}' as date) then {{ period.value | int }}
+        {%- endfor %}
+    end
+    {%- endif -%}
+{%- endmacro %}
+
+{# Rows of a dated seed with the days on which each holds, valid_from_on to valid_to_on (exclusive;
+   null for the last): the newest row of its `subject` on a day. #}
+{% macro health_dated(relation, subject, columns) -%}
+    select
+        {{ subject }},
+        {%- for column in columns %}
+        {{ column }},
+        {%- endfor %}
+        {%- if health_policy_mode() == 'latest' %}
+        cast('1900-01-01' as date) as valid_from_on,
+        cast(null as date) as valid_to_on
+        {%- else %}
+        effective_from as valid_from_on,
+        lead(effective_from) over (
+            partition by {{ subject }} order by effective_from
+        ) as valid_to_on
+        {%- endif %}
+    from {{ relation }}
+    {%- if health_policy_mode() == 'latest' %}
+    where effective_from <= {{ as_of_date() }}
+    qualify row_number() over (
+        partition by {{ subject }} order by effective_from desc
+    ) = 1
+    {%- endif %}
+{%- endmacro %}
+
+{# Probability that a renewal should have on a day, so many days before it. The ranges that begin
+   to hold on one day hold together. #}
+{% macro health_renewal_expectation(days_to_renewal, day) -%}
+    {%- set asked = as_of_date() if health_policy_mode() == 'latest' else day -%}
+    {%- set rows = health_query(
+        "select
+            cast(effective_from as varchar) as starts_on, days_to, expected_probability_ratio
+        from " ~ health_seed('health_renewal_expectations') ~ "
+        order by effective_from desc, days_from nulls first") -%}
+    case
+        {%- for row in rows %}
+        when
+            {{ asked }} >= cast('{{ row.starts_on }}' as date)
+            {%- if row.days_to is not none %}
+            and {{ days_to_renewal }} < {{ row.days_to }}
+            {%- endif %}
+            then {{ row.expected_probability_ratio }}
+        {%- else %}
+        when true then 1.0
+        {%- endfor %}
+    end
 {%- endmacro %}
 
 {# State codes by name (seed health_statuses); while parsing all 0. #}

@@ -31,3 +31,16 @@
         coalesce(cast({{ column }} as varchar), '_null_'){{ ', ' if not loop.last }}
     {%- endfor %}))
 {%- endmacro %}
+
+{# The texts of a group as one, in their own order. #}
+{% macro sorted_text(text) -%}
+    {{ return(adapter.dispatch('sorted_text', 'csp')(text)) }}
+{%- endmacro %}
+
+{% macro default__sorted_text(text) -%}
+    array_join(array_sort(collect_list({{ text }})), ' ')
+{%- endmacro %}
+
+{% macro duckdb__sorted_text(text) -%}
+    string_agg({{ text }}, ' ' order by {{ text }})
+{%- endmacro %}

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from dagster_project.reporting.explain import explain_account
+from dagster_project.reporting.plain_words import day_text, points_text
 from tests.integration.conftest import (
     LAST_DAY,
     Installation,
@@ -84,7 +85,7 @@ def test_every_scored_account_is_explained_and_its_ledger_sums_to_the_move(
         for account, move, points in moves:
             assert abs(move - points) < 1e-9, account
             text = explain_account(con, account, since=before)
-            assert f"Since {before}: {move:+.1f}" in text
+            assert f"{points_text(round(10 * move))} since {day_text(before)} (" in text
 
 
 def test_daily_runs_equal_one_backfill(

@@ -683,3 +683,60 @@ def test_usage_is_stored_in_order_of_date(world: World) -> None:
     days = [day for (day,) in world.rows("select used_on from raw_usage.feature_usage")]
     assert days == sorted(days)
     assert world.rows("select current_setting('preserve_insertion_order')") == [(False,)]
+
+
+OVERRIDE = "override_id,account_id,health_zone,reason,author,starts_on,expires_on"
+
+
+@pytest.mark.parametrize(
+    ("row", "rule", "column"),
+    [
+        ("o,nobody,red,why,ann,2026-01-01,2026-02-01", "unknown_account_id", "account_id"),
+        ("o,a,red,,ann,2026-01-01,2026-02-01", "required", "reason"),
+        ("o,a,red,why,,2026-01-01,2026-02-01", "required", "author"),
+        ("o,a,red,why,ann,2026-01-01,", "required", "expires_on"),
+        ("o,late,red,why,ann,2026-01-01,2026-02-01", "unknown_account_id", "account_id"),
+    ],
+)
+def test_an_override_nobody_could_stand_for_is_rejected(
+    world: World, row: str, rule: str, column: str
+) -> None:
+    world.put("crm/accounts/a_2026-01-01.csv", _accounts("a,A,strategic,2025-01-01,5"))
+    # An account that only a later extract tells of is as unknown as on the day.
+    world.put(
+        "crm/accounts/a_2026-01-02.csv",
+        _accounts("a,A,strategic,2025-01-01,5", "late,L,strategic,2025-01-01,5"),
+    )
+    world.put(
+        "crm/health_overrides/o_2026-01-01.csv",
+        lines(OVERRIDE, row, "good,a,red,why,ann,2026-01-01,2026-02-01"),
+    )
+    result = world.run()
+    assert world.rows(
+        'select line, rule, "column", file from raw_crm.health_overrides__rejects'
+    ) == [(2, rule, column, "crm/health_overrides/o_2026-01-01.csv")]
+    assert world.rows("select override_id from raw_crm.health_overrides") == [("good",)]
+    told = summary(result, "crm/health_overrides")
+    assert (told.read_rows, told.accepted_rows, told.rejected_rows) == (2, 1, 1)
+    assert "raw_crm.health_overrides__rejects" in told.mend
+
+
+def test_an_override_counts_once_its_account_is_known(world: World) -> None:
+    world.put("crm/accounts/a_2026-01-01.csv", _accounts("a,A,strategic,2025-01-01,5"))
+    world.put(
+        "crm/health_overrides/o_2026-01-01.csv",
+        lines(OVERRIDE, "o,late,red,why,ann,2026-01-01,2026-02-01"),
+    )
+    world.run()
+    assert world.rows("from raw_crm.health_overrides") == []
+    world.put(
+        "crm/accounts/a_2026-01-02.csv",
+        _accounts("a,A,strategic,2025-01-01,5", "late,L,strategic,2025-01-01,5"),
+    )
+    world.put(
+        "crm/health_overrides/o_2026-01-02.csv",
+        lines(OVERRIDE, "o,late,red,why,ann,2026-01-01,2026-02-01"),
+    )
+    world.run()
+    assert world.rows("select override_id from raw_crm.health_overrides") == [("o",)]
+    assert len(world.rows("from raw_crm.health_overrides__rejects")) == 1

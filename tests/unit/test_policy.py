@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagster_project.contracts import CONTRACTS
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.policy import (
     PolicyRow,
@@ -20,8 +22,15 @@ from dagster_project.policy import (
     require_policy_set,
     vocabulary,
 )
-from dagster_project.policy.rules import METRIC_TABLES, range_faults
+from dagster_project.policy.rules import (
+    CONTACT_ROLES,
+    HEALTH_DEFINITIONS,
+    METRIC_TABLES,
+    MODEL_MEASURES,
+    range_faults,
+)
 from dagster_project.settings import PROJECT_ROOT, Settings
+from tests.unit.ingestion_world import WORDS
 
 SEEDS = PROJECT_ROOT / "dbt" / "seeds"
 
@@ -419,3 +428,106 @@ def test_ranges_pass_exactly_when_every_value_is_in_one_of_them(
     )
     faults = list(range_faults("bands.csv", ranges(limits), "low", "high"))
     assert (not faults) == is_sound
+
+
+def add_row(folder: Path, table: str, **cells: str) -> int:
+    """One more row, the other cells as in the last; its line."""
+    lines: list[int] = []
+
+    def change(rows: list[dict[str, str]]) -> None:
+        rows.append({**rows[-1], **cells})
+        lines.append(len(rows) + 1)
+
+    edit(folder, table, change)
+    return lines[0]
+
+
+def test_what_the_code_knows_of_the_models_is_what_they_say() -> None:
+    models = PROJECT_ROOT / "dbt" / "models" / "intermediate" / "health"
+    measured = (models / "int_health__measures_daily.sql").read_text()
+    assert tuple(re.findall(r"as (\w+)_is_applicable", measured)) == MODEL_MEASURES
+    asked = {
+        parameter
+        for folder in ("models", "macros")
+        for path in (PROJECT_ROOT / "dbt" / folder).rglob("*.sql")
+        for parameter in re.findall(
+            r"health_(?:windows|definition_on)\(\s*'(\w+)'", path.read_text()
+        )
+    }
+    assert asked == set(HEALTH_DEFINITIONS)
+    roles = CONTRACTS["crm/contacts"].allowed_values("role", WORDS)
+    assert set(roles) == set(CONTACT_ROLES)
+
+
+@pytest.mark.parametrize(
+    ("table", "word", "column"),
+    [
+        ("health_definitions", {"parameter": "ticket_window_days"}, "parameter"),
+        ("support_targets", {"severity": "high"}, "severity"),
+        ("health_contact_roles", {"role": "user"}, "role"),
+    ],
+)
+def test_what_a_measure_counts_by_holds_from_the_first_day(
+    seeds: Path, table: str, word: dict[str, str], column: str
+) -> None:
+    line = set_cell(seeds, table, "effective_from", "2026-01-01", **word)
+    fault = only(check_policy(seeds), table, line, "effective_from")
+    assert "gap" in fault.message
+    set_cell(seeds, table, "effective_from", "2000-01-01", **word)
+    # A later row beside the first is how it changes.
+    add_row(seeds, table, **word, effective_from="2026-01-01", **(
+        {"value": "30"} if table == "health_definitions" else {}
+    ))  # fmt: skip
+    assert check_policy(seeds) == []
+    (wrong,) = word
+    add_row(seeds, table, **{wrong: "nonsense"}, effective_from="2000-01-01")
+    assert column in {fault.column for fault in check_policy(seeds)}
+
+
+def test_expectations_of_one_day_are_whole(seeds: Path) -> None:
+    table = "health_renewal_expectations"
+    add_row(seeds, table, days_from="", days_to="60", expected_probability_ratio="0.8",
+            effective_from="2026-01-01")  # fmt: skip
+    (fault,) = check_policy(seeds)
+    assert "gap: nothing holds from 60" in fault.message
+    add_row(seeds, table, days_from="60", days_to="", expected_probability_ratio="0.5",
+            effective_from="2026-01-01")  # fmt: skip
+    assert check_policy(seeds) == []
+
+
+def test_a_champion_must_be_possible_on_every_day(seeds: Path) -> None:
+    for role in ("champion", "technical_champion"):
+        add_row(seeds, "health_contact_roles", role=role, is_champion="false",
+                is_sponsor="false", effective_from="2026-01-01")  # fmt: skip
+    (fault,) = check_policy(seeds)
+    assert "from 2026-01-01 no role makes a champion" in fault.message
+
+
+def test_a_profile_that_no_account_can_match(seeds: Path) -> None:
+    line = add_row(seeds, "health_profiles", profile_id="big_and_young", priority="15",
+                   tier="strategic", max_tenure_days="90")  # fmt: skip
+    fault = only(check_policy(seeds), "health_profiles", line, "priority")
+    assert "'tier_strategic' on line 2 takes them all" in fault.message
+    set_cell(seeds, "health_profiles", "priority", "5", profile_id="big_and_young")
+    assert check_policy(seeds) == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "said"),
+    [
+        ({"measure": "active_hours"}, "measure", "nothing computes 'active_hours'"),
+        ({"measure": "Seats"}, "measure", "cannot be a column"),
+        ({"measure": "a__b"}, "measure", "cannot be a column"),
+        ({"measure": "adoption", "source": "gauge", "gauge_measure": "g"}, "measure", "something"),
+        ({"measure": "seats", "source": "gauge"}, "gauge_measure", "needs its name"),
+        ({"measure": "seats", "source": "gauge", "gauge_measure": "g", "defined_by": "tickets"},
+         "defined_by", "unknown definition"),
+        ({"measure": "seats", "source": "gauge", "gauge_measure": "g",
+          "gauge_solution_area": "serch"}, "gauge_solution_area", "unknown solution area"),
+    ],
+)  # fmt: skip
+def test_a_measure_that_could_not_be_scored(
+    seeds: Path, cells: dict[str, str], column: str, said: str
+) -> None:
+    line = add_row(seeds, "health_measures", **{"gauge_measure": "", "source": "model", **cells})
+    assert said in only(check_policy(seeds), "health_measures", line, column).message

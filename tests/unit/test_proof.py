@@ -314,6 +314,12 @@ def test_slices_add_up_to_all(result: BacktestResult) -> None:
     assert sum(row.account_day_count for row in tiers) == whole.account_day_count
     assert of(result, dimension="policy_version").dimension_value == "standard/2000-01-01"
     assert not [row for row in result.summary if row.dimension == "segment"]
+    due = [row for row in result.summary if row.dimension == "renewal" and row.outcome == "churn"]
+    known = [row for row in result.summary if row.predictor == "days_to_renewal_only"]
+    # This world renews after 365 days and lasts 300: nothing is due in any window of 30.
+    assert {row.dimension_value for row in due} == {"later"}
+    of_dates = next(row for row in known if row.outcome == "churn")
+    assert sum(row.account_day_count for row in due) == of_dates.account_day_count
 
 
 def test_worse_zones_lose_more_and_it_says_so(result: BacktestResult) -> None:

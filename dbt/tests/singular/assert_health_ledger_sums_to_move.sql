@@ -1,4 +1,5 @@
--- The causes of a pair of days sum to the published score's move between them.
+-- The causes of a pair of days sum to the published score's move between them; a move from or to no
+-- score is one cause without points.
 with
 
 health as (
@@ -7,7 +8,6 @@ health as (
         as_of_date,
         health_score
     from {{ ref('fct_account_health_daily') }}
-    where health_score is not null
 ),
 
 moves as (
@@ -22,7 +22,9 @@ moves as (
         on
             health.account_id = earlier.account_id
             and health.as_of_date - lags.compared_days = earlier.as_of_date
-    where health.as_of_date = {{ as_of_date() }}
+    where
+        health.as_of_date = {{ as_of_date() }}
+        and (health.health_score is not null or earlier.health_score is not null)
 ),
 
 ledger as (
@@ -30,7 +32,8 @@ ledger as (
         account_id,
         as_of_date,
         compared_to_date,
-        sum(points) as points
+        sum(points) as points,
+        count(*) as cause_count
     from {{ ref('fct_health_change') }}
     where as_of_date = {{ as_of_date() }}
     group by account_id, as_of_date, compared_to_date
@@ -48,4 +51,9 @@ left join ledger
         moves.account_id = ledger.account_id
         and moves.as_of_date = ledger.as_of_date
         and moves.compared_to_date = ledger.compared_to_date
-where abs(moves.move - coalesce(ledger.points, 0)) > 1e-9
+where
+    (moves.move is not null and abs(moves.move - coalesce(ledger.points, 0)) > 1e-9)
+    or (
+        moves.move is null
+        and (coalesce(ledger.cause_count, 0) <> 1 or ledger.points is not null)
+    )

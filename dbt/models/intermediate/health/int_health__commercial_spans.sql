@@ -130,13 +130,19 @@ open_renewals as (
 
 closed_renewals as (
     select
-        account_id,
-        closed_on as from_on,
-        least(closed_on + {{ health_definition('renewal_window_days') }}, removed_on) as to_on,
-        case when is_won then 1000000 else 0 end as closed_probability_micro,
+        opportunities.account_id,
+        greatest(opportunities.closed_on, held.valid_from_on) as from_on,
+        least(
+            opportunities.closed_on + held.value, opportunities.removed_on, held.valid_to_on
+        ) as to_on,
+        case when opportunities.is_won then 1000000 else 0 end as closed_probability_micro,
         1 as closed_renewal_count
     from opportunities
-    where kind = 'renewal' and closed_on is not null and is_won is not null
+    cross join {{ health_windows('renewal_window_days') }} as held
+    where
+        opportunities.kind = 'renewal'
+        and opportunities.closed_on is not null
+        and opportunities.is_won is not null
 ),
 
 open_expansions as (

@@ -16,35 +16,47 @@ outreach as (
 
 executive_calls as (
     select
-        account_id,
-        held_on as from_on,
-        least(held_on + {{ health_definition('executive_call_window_days') }}, removed_on) as to_on,
+        touchpoints.account_id,
+        greatest(touchpoints.held_on, held.valid_from_on) as from_on,
+        least(touchpoints.held_on + held.value, touchpoints.removed_on, held.valid_to_on) as to_on,
         1 as executive_call_count
     from touchpoints
-    where is_executive_present and held_on is not null
+    cross join {{ health_windows('executive_call_window_days') }} as held
+    where touchpoints.is_executive_present and touchpoints.held_on is not null
+),
+
+felt as (
+    select
+        account_id,
+        held_on,
+        removed_on,
+        {{ health_micro('sentiment') }} as sentiment_micro
+    from touchpoints
+    where
+        sentiment is not null
+        and held_on is not null
+        and (removed_on is null or removed_on > held_on)
 ),
 
 felt_calls as (
     select
-        account_id,
-        held_on as from_on,
-        least(held_on + {{ health_definition('sentiment_window_days') }}, removed_on) as to_on,
-        {{ health_micro('sentiment') }} as sentiment_micro,
+        felt.account_id,
+        greatest(felt.held_on, held.valid_from_on) as from_on,
+        least(felt.held_on + held.value, felt.removed_on, held.valid_to_on) as to_on,
+        felt.sentiment_micro,
         1 as sentiment_count
-    from touchpoints
-    where sentiment is not null and held_on is not null
+    from felt
+    cross join {{ health_windows('sentiment_window_days') }} as held
 ),
 
 felt_days as (
     select
         account_id,
-        from_on,
+        held_on as from_on,
         sum(sentiment_micro) as last_sentiment_micro,
-        sum(sentiment_count) as last_sentiment_count,
-        max(to_on) as window_to_on
-    from felt_calls
-    where to_on > from_on
-    group by account_id, from_on
+        count(*) as last_sentiment_count
+    from felt
+    group by account_id, held_on
 ),
 
 last_felt as (
@@ -58,30 +70,37 @@ last_felt as (
     from felt_days
 ),
 
--- An outreach is decided by an answer in time, or by the end of that time.
+-- An outreach is decided by an answer in time, or by the end of that time; a window that the
+-- policy changed counts on each day as it was then.
 decided as (
     select
-        account_id,
-        removed_on,
-        coalesce(
-            responded_on <= sent_on + {{ health_definition('response_days') }}, false
-        ) as is_answered,
+        outreach.account_id,
+        outreach.removed_on,
+        held.valid_from_on,
+        held.valid_to_on,
+        coalesce(outreach.responded_on <= outreach.sent_on + held.value, false) as is_answered,
         case
-            when responded_on <= sent_on + {{ health_definition('response_days') }}
-                then responded_on
-            else sent_on + {{ health_definition('response_days') }} + 1
+            when outreach.responded_on <= outreach.sent_on + held.value then outreach.responded_on
+            else outreach.sent_on + held.value + 1
         end as decided_on
     from outreach
+    cross join {{ health_windows('response_days') }} as held
 ),
 
 decided_outreach as (
     select
-        account_id,
-        decided_on as from_on,
-        least(decided_on + {{ health_definition('outreach_window_days') }}, removed_on) as to_on,
+        decided.account_id,
+        greatest(decided.decided_on, decided.valid_from_on, held.valid_from_on) as from_on,
+        least(
+            decided.decided_on + held.value,
+            decided.removed_on,
+            decided.valid_to_on,
+            held.valid_to_on
+        ) as to_on,
         1 as outreach_decided_count,
-        case when is_answered then 1 else 0 end as outreach_answered_count
+        case when decided.is_answered then 1 else 0 end as outreach_answered_count
     from decided
+    cross join {{ health_windows('outreach_window_days') }} as held
 ),
 
 {{ health_spans({

@@ -30,9 +30,9 @@ observations as (
         cast(round(avg({{ health_micro('value') }})) as bigint) as {{ name }}_micro
     from observations
     where
-        measure = '{{ gauge.gauge_measure }}'
+        measure = '{{ gauge.gauge_measure | replace("'", "''") }}'
         {%- if gauge.gauge_solution_area %}
-        and solution_area = '{{ gauge.gauge_solution_area }}'
+        and solution_area = '{{ gauge.gauge_solution_area | replace("'", "''") }}'
         {%- endif %}
     group by account_id, measured_on
 ),

@@ -7,8 +7,8 @@
 -- depends_on: {{ ref('health_measures') }}
 -- depends_on: {{ ref('int_health__gauge_spans') }}
 -- depends_on: {{ ref('stages') }}
-{%- set renewal_window = health_definition('renewal_window_days') %}
-{%- set stage_grace = health_definition('stage_grace_days') %}
+{%- set renewal_window = health_definition_on('renewal_window_days', 'as_of_date') %}
+{%- set stage_grace = health_definition_on('stage_grace_days', 'as_of_date') %}
 {%- set measures = health_measures() %}
 {%- set gauges = measures | selectattr('source', 'equalto', 'gauge') | list %}
 with
@@ -422,21 +422,8 @@ measured as (
 
         cast(renewal_probability_micro as double) / 1000000
         / nullif(renewal_opportunity_count, 0)
-        / case
-            {%- for row in health_query(
-                'select days_from, days_to, expected_probability_ratio from '
-                ~ health_seed('health_renewal_expectations')
-                ~ ' order by days_from nulls first'
-            ) %}
-            {%- if row.days_to is not none %}
-            when days_to_renewal < {{ row.days_to }} then {{ row.expected_probability_ratio }}
-            {%- else %}
-            else {{ row.expected_probability_ratio }}
-            {%- endif %}
-            {%- else %}
-            when true then 1.0
-            {%- endfor %}
-        end as renewal_outlook_value,
+        / {{ health_renewal_expectation('days_to_renewal', 'as_of_date') | indent(8) }}
+            as renewal_outlook_value,
         as_of_date as renewal_outlook_observed_on,
         coalesce(opportunities_known, 0) = 0
         or coalesce(days_to_renewal <= {{ renewal_window }}, false)

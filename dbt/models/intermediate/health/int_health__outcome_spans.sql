@@ -1,6 +1,5 @@
 -- Grain: account_id, valid_from_on; success objectives met, due, progressing and worth.
 -- depends_on: {{ ref('health_definitions') }}
-{%- set window = health_definition('objective_window_days') %}
 with
 
 objectives as (
@@ -14,6 +13,10 @@ measurements as (
     select * from {{ ref('int_health__objective_measurements') }}
 ),
 
+windows as (
+    select * from {{ health_windows('objective_window_days') }} as held
+),
+
 known as (
     select
         account_id,
@@ -25,22 +28,28 @@ known as (
 
 decided as (
     select
-        account_id,
-        decided_on as from_on,
-        least(decided_on + {{ window }}, removed_on) as to_on,
+        objectives.account_id,
+        greatest(objectives.decided_on, windows.valid_from_on) as from_on,
+        least(
+            objectives.decided_on + windows.value, objectives.removed_on, windows.valid_to_on
+        ) as to_on,
         1 as objective_decided_count
     from objectives
-    where decided_on is not null
+    cross join windows
+    where objectives.decided_on is not null
 ),
 
 met as (
     select
-        account_id,
-        met_on as from_on,
-        least(decided_on + {{ window }}, removed_on) as to_on,
+        objectives.account_id,
+        greatest(objectives.met_on, windows.valid_from_on) as from_on,
+        least(
+            objectives.decided_on + windows.value, objectives.removed_on, windows.valid_to_on
+        ) as to_on,
         1 as objective_met_count
     from objectives
-    where met_on is not null
+    cross join windows
+    where objectives.met_on is not null
 ),
 
 measured as (
@@ -94,13 +103,19 @@ overdue as (
 
 valued as (
     select
-        account_id,
-        greatest(measured_on, decided_on) as from_on,
-        least(superseded_on, decided_on + {{ window }}) as to_on,
-        cast(round(realised_value_usd * 100) as bigint) as realised_cents,
-        cast(round(planned_value_usd * 100) as bigint) as planned_cents
+        measured.account_id,
+        greatest(measured.measured_on, measured.decided_on, windows.valid_from_on) as from_on,
+        least(
+            measured.superseded_on, measured.decided_on + windows.value, windows.valid_to_on
+        ) as to_on,
+        cast(round(measured.realised_value_usd * 100) as bigint) as realised_cents,
+        cast(round(measured.planned_value_usd * 100) as bigint) as planned_cents
     from measured
-    where realised_value_usd is not null and planned_value_usd > 0 and decided_on is not null
+    cross join windows
+    where
+        measured.realised_value_usd is not null
+        and measured.planned_value_usd > 0
+        and measured.decided_on is not null
 ),
 
 last_measured_days as (

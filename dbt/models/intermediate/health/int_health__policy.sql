@@ -33,6 +33,44 @@ profiles as (
     where policy_set = '{{ health_policy_set() }}'
 ),
 
+-- What the measures count by: windows, limits and lists, each in force from a day. The ranges of
+-- renewal expectations that begin on one day hold together, the others one by one.
+definitions as (
+    select
+        parameter as part,
+        parameter as subject,
+        concat_ws('=', parameter, cast(value as varchar)) as setting,
+        effective_from
+    from {{ ref('health_definitions') }}
+    union all
+    select
+        'support_targets' as part,
+        severity as subject,
+        concat_ws('=', severity, cast(resolution_target_hours as varchar)) as setting,
+        effective_from
+    from {{ ref('support_targets') }}
+    union all
+    select
+        'health_contact_roles' as part,
+        role as subject,
+        concat_ws(
+            '=', role, cast(is_champion as varchar), cast(is_sponsor as varchar)
+        ) as setting,
+        effective_from
+    from {{ ref('health_contact_roles') }}
+    union all
+    select
+        'health_renewal_expectations' as part,
+        'all' as subject,
+        concat_ws(
+            '=',
+            coalesce(cast(days_from as varchar), '-'),
+            cast(expected_probability_ratio as varchar)
+        ) as setting,
+        effective_from
+    from {{ ref('health_renewal_expectations') }}
+),
+
 -- Every date on which something of the profile, or of what it falls back on, changes.
 changes as (
     select
@@ -54,6 +92,11 @@ changes as (
         'default' as profile_id,
         effective_from
     from parameters
+    union all
+    select
+        'default' as profile_id,
+        effective_from
+    from definitions
 ),
 
 starts as (
@@ -132,6 +175,36 @@ measures_in_force as (
     ) = 1
 ),
 
+settings_in_force as (
+    select
+        periods.profile_id,
+        periods.valid_from_on,
+        measures.measure,
+        definitions.setting
+    from periods
+    cross join measures
+    inner join definitions
+        on
+            concat(' ', measures.defined_by, ' ') like concat('% ', definitions.part, ' %')
+            and periods.valid_from_on >= definitions.effective_from
+    qualify rank() over (
+        partition by
+            periods.profile_id, periods.valid_from_on, measures.measure,
+            definitions.part, definitions.subject
+        order by definitions.effective_from desc
+    ) = 1
+),
+
+defined as (
+    select
+        profile_id,
+        valid_from_on,
+        measure,
+        {{ sorted_text('setting') }} as definition
+    from settings_in_force
+    group by profile_id, valid_from_on, measure
+),
+
 final as (
     select
         measures_in_force.policy_set,
@@ -143,6 +216,7 @@ final as (
         measures_in_force.line_effective_from,
         measures_in_force.method,
         measures_in_force.force_scope,
+        defined.definition,
         measures.measure_order,
         coalesce(measures_in_force.component, measures.component) as component,
         coalesce(component_weights_in_force.weight, 0.0) as component_weight,
@@ -161,6 +235,11 @@ final as (
             and measures_in_force.valid_from_on = component_weights_in_force.valid_from_on
             and coalesce(measures_in_force.component, measures.component)
             = component_weights_in_force.component
+    left join defined
+        on
+            measures_in_force.profile_id = defined.profile_id
+            and measures_in_force.valid_from_on = defined.valid_from_on
+            and measures_in_force.measure = defined.measure
     where measures_in_force.weight is not null
 )
 

@@ -76,6 +76,7 @@ lines as (
         max(case when measure = '{{ name }}' then force_at_or_below end)
             as {{ name }}_force_at_or_below,
         max(case when measure = '{{ name }}' then force_to end) as {{ name }}_force_to,
+        max(case when measure = '{{ name }}' then definition end) as {{ name }}_definition,
         {%- endfor %}
         count(*) as measure_count
     from policy
@@ -186,6 +187,7 @@ joined as (
         lines.{{ name }}_force_scope,
         lines.{{ name }}_force_at_or_below,
         lines.{{ name }}_force_to,
+        lines.{{ name }}_definition,
         {%- for number in range(1, measure.band_count | int + 1) %}
         banded.{{ name }}_band_{{ number }}_from,
         banded.{{ name }}_band_{{ number }}_score,
@@ -208,7 +210,8 @@ joined as (
 ),
 
 -- The key names the content: a policy edited in place gets a new key, and what the old one
--- scored still points at the numbers that scored it.
+-- scored still points at the numbers that scored it. What is not in force is not in it, so that a
+-- measure or a band that policy adds for later days leaves the keys of the days before as they are.
 final as (
     select
         concat_ws(
@@ -219,32 +222,37 @@ final as (
             substring(md5(concat_ws(
                 '|'
                 {%- for parameter in parameters %},
-                coalesce(cast(joined.{{ parameter }} as varchar), '-')
+                '{{ parameter }}=' || cast(joined.{{ parameter }} as varchar)
                 {%- endfor %}
                 {%- for rank in ranks %},
-                coalesce(joined.zone_{{ rank }}, '-'),
-                coalesce(cast(joined.zone_{{ rank }}_from as varchar), '-')
+                'zone {{ rank }}=' || joined.zone_{{ rank }},
+                'from {{ rank }}=' || cast(joined.zone_{{ rank }}_from as varchar)
                 {%- endfor %}
                 {%- for component in components %},
-                cast(joined.{{ component }}_weight as varchar)
+                '{{ component }}=' || cast(joined.{{ component }}_weight as varchar)
                 {%- endfor %}
                 {%- for measure in measures %}
                 {%- set name = measure.measure %},
-                '{{ name }}',
-                '{{ measure.component }}',
-                coalesce(cast(joined.{{ name }}_weight as varchar), '-'),
-                coalesce(joined.{{ name }}_method, '-'),
-                coalesce(cast(joined.{{ name }}_floor as varchar), '-'),
-                coalesce(cast(joined.{{ name }}_ceiling as varchar), '-'),
-                coalesce(cast(joined.{{ name }}_expiry_days as varchar), '-'),
-                coalesce(cast(joined.{{ name }}_min_tenure_days as varchar), '-'),
-                coalesce(joined.{{ name }}_force_scope, '-'),
-                coalesce(cast(joined.{{ name }}_force_at_or_below as varchar), '-'),
-                coalesce(cast(joined.{{ name }}_force_to as varchar), '-')
-                {%- for number in range(1, measure.band_count | int + 1) %},
-                coalesce(cast(joined.{{ name }}_band_{{ number }}_from as varchar), '-'),
-                coalesce(cast(joined.{{ name }}_band_{{ number }}_score as varchar), '-')
-                {%- endfor %}
+                case when joined.{{ name }}_weight is not null then concat_ws(
+                    '|',
+                    '{{ measure.component }}/{{ name }}',
+                    'weight=' || cast(joined.{{ name }}_weight as varchar),
+                    'method=' || joined.{{ name }}_method,
+                    'floor=' || cast(joined.{{ name }}_floor as varchar),
+                    'ceiling=' || cast(joined.{{ name }}_ceiling as varchar),
+                    'expiry=' || cast(joined.{{ name }}_expiry_days as varchar),
+                    'tenure=' || cast(joined.{{ name }}_min_tenure_days as varchar),
+                    'force=' || joined.{{ name }}_force_scope,
+                    'at=' || cast(joined.{{ name }}_force_at_or_below as varchar),
+                    'to=' || cast(joined.{{ name }}_force_to as varchar),
+                    'defined=' || joined.{{ name }}_definition
+                    {%- for number in range(1, measure.band_count | int + 1) %},
+                    'from {{ number }}='
+                    || cast(joined.{{ name }}_band_{{ number }}_from as varchar),
+                    'score {{ number }}='
+                    || cast(joined.{{ name }}_band_{{ number }}_score as varchar)
+                    {%- endfor %}
+                ) end
                 {%- endfor %}
             )), 1, 8)
         ) as policy_key,

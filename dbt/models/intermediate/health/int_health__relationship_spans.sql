@@ -2,7 +2,7 @@
 with
 
 roles as (
-    select * from {{ ref('health_contact_roles') }}
+    {{ health_dated(ref('health_contact_roles'), 'role', ['is_champion', 'is_sponsor']) }}
 ),
 
 contacts as (
@@ -87,15 +87,26 @@ numbered as (
 
 role_presence as (
     select
-        numbered.account_id,
-        min(numbered.from_on) as from_on,
-        max(numbered.to_on) as to_on,
-        1 as active_role_count,
-        max(case when roles.is_champion then 1 else 0 end) as champion_role_count,
-        max(case when roles.is_sponsor then 1 else 0 end) as sponsor_role_count
+        account_id,
+        role,
+        min(from_on) as from_on,
+        max(to_on) as to_on,
+        1 as active_role_count
     from numbered
-    left join roles on numbered.role = roles.role
-    group by numbered.account_id, numbered.role, numbered.island
+    group by account_id, role, island
+),
+
+-- What a role stands for can change by policy while a person holds it.
+standing as (
+    select
+        role_presence.account_id,
+        greatest(role_presence.from_on, roles.valid_from_on) as from_on,
+        least(role_presence.to_on, roles.valid_to_on) as to_on,
+        case when roles.is_champion then 1 else 0 end as champion_role_count,
+        case when roles.is_sponsor then 1 else 0 end as sponsor_role_count
+    from role_presence
+    inner join roles on role_presence.role = roles.role
+    where roles.is_champion or roles.is_sponsor
 ),
 
 last_pulse as (
@@ -116,7 +127,8 @@ last_pulse as (
 
 {{ health_spans({
     'known': ['contacts_known'],
-    'role_presence': ['active_role_count', 'champion_role_count', 'sponsor_role_count'],
+    'role_presence': ['active_role_count'],
+    'standing': ['champion_role_count', 'sponsor_role_count'],
     'last_pulse': ['last_pulse_score', 'last_pulse_day', 'has_pulse'],
 }) }},
 

@@ -1,11 +1,17 @@
 -- Grain: account_id, valid_from_on; tickets and surveys as counted over trailing windows.
 -- depends_on: {{ ref('health_definitions') }}
-{%- set ticket_window = health_definition('ticket_window_days') %}
-{%- set survey_window = health_definition('survey_window_days') %}
 with
 
 targets as (
-    select * from {{ ref('support_targets') }}
+    {{ health_dated(ref('support_targets'), 'severity', ['resolution_target_hours']) }}
+),
+
+ticket_windows as (
+    select * from {{ health_windows('ticket_window_days') }} as held
+),
+
+survey_windows as (
+    select * from {{ health_windows('survey_window_days') }} as held
 ),
 
 tickets as (
@@ -32,48 +38,60 @@ surveys as (
 
 opened as (
     select
-        account_id,
-        opened_on as from_on,
-        least(opened_on + {{ ticket_window }}, removed_on) as to_on,
+        tickets.account_id,
+        greatest(tickets.opened_on, held.valid_from_on) as from_on,
+        least(tickets.opened_on + held.value, tickets.removed_on, held.valid_to_on) as to_on,
         1 as ticket_opened_count
     from tickets
+    cross join ticket_windows as held
 ),
 
 resolved as (
     select
         tickets.account_id,
-        tickets.resolved_on as from_on,
-        least(tickets.resolved_on + {{ ticket_window }}, tickets.removed_on) as to_on,
+        greatest(
+            tickets.resolved_on, held.valid_from_on, targets.valid_from_on, capped.valid_from_on
+        ) as from_on,
+        least(
+            tickets.resolved_on + held.value,
+            tickets.removed_on,
+            held.valid_to_on,
+            targets.valid_to_on,
+            capped.valid_to_on
+        ) as to_on,
         {{ health_micro(
-            'least('
-            ~ health_definition('resolution_ratio_cap')
-            ~ ', cast(' ~ health_seconds_between('tickets.opened_at', 'tickets.resolved_at')
+            'least(capped.value, cast('
+            ~ health_seconds_between('tickets.opened_at', 'tickets.resolved_at')
             ~ ' as double) / (targets.resolution_target_hours * 3600.0))'
         ) }} as resolution_ratio_micro,
         1 as ticket_resolved_count
     from tickets
     inner join targets on tickets.severity = targets.severity
+    cross join ticket_windows as held
+    cross join {{ health_windows('resolution_ratio_cap') }} as capped
     where tickets.resolved_on is not null
 ),
 
 closed as (
     select
-        account_id,
-        first_closed_on as from_on,
-        least(first_closed_on + {{ ticket_window }}, removed_on) as to_on,
+        tickets.account_id,
+        greatest(tickets.first_closed_on, held.valid_from_on) as from_on,
+        least(tickets.first_closed_on + held.value, tickets.removed_on, held.valid_to_on) as to_on,
         1 as ticket_closed_count
     from tickets
-    where first_closed_on is not null
+    cross join ticket_windows as held
+    where tickets.first_closed_on is not null
 ),
 
 reopened as (
     select
-        account_id,
-        reopened_on as from_on,
-        least(first_closed_on + {{ ticket_window }}, removed_on) as to_on,
+        tickets.account_id,
+        greatest(tickets.reopened_on, held.valid_from_on) as from_on,
+        least(tickets.first_closed_on + held.value, tickets.removed_on, held.valid_to_on) as to_on,
         1 as ticket_reopened_count
     from tickets
-    where reopened_on is not null
+    cross join ticket_windows as held
+    where tickets.reopened_on is not null
 ),
 
 escalated as (
@@ -103,49 +121,32 @@ oldest_escalation as (
     from escalated
 ),
 
-csat as (
+{%- for kind in ('csat', 'nps') %}
+
+{{ kind }} as (
+    select
+        surveys.account_id,
+        greatest(surveys.responded_on, held.valid_from_on) as from_on,
+        least(surveys.responded_on + held.value, held.valid_to_on) as to_on,
+        surveys.score_micro as {{ kind }}_micro,
+        surveys.survey_count as {{ kind }}_count
+    from surveys
+    cross join survey_windows as held
+    where surveys.kind = '{{ kind }}'
+),
+
+last_{{ kind }} as (
     select
         account_id,
         responded_on as from_on,
-        responded_on + {{ survey_window }} as to_on,
-        score_micro as csat_micro,
-        survey_count as csat_count
+        lead(responded_on) over (partition by account_id order by responded_on) as to_on,
+        score_micro as last_{{ kind }}_micro,
+        survey_count as last_{{ kind }}_count,
+        {{ health_day_number('responded_on') }} as last_{{ kind }}_day
     from surveys
-    where kind = 'csat'
+    where kind = '{{ kind }}'
 ),
-
-last_csat as (
-    select
-        account_id,
-        from_on,
-        lead(from_on) over (partition by account_id order by from_on) as to_on,
-        csat_micro as last_csat_micro,
-        csat_count as last_csat_count,
-        {{ health_day_number('from_on') }} as last_csat_day
-    from csat
-),
-
-nps as (
-    select
-        account_id,
-        responded_on as from_on,
-        responded_on + {{ survey_window }} as to_on,
-        score_micro as nps_micro,
-        survey_count as nps_count
-    from surveys
-    where kind = 'nps'
-),
-
-last_nps as (
-    select
-        account_id,
-        from_on,
-        lead(from_on) over (partition by account_id order by from_on) as to_on,
-        nps_micro as last_nps_micro,
-        nps_count as last_nps_count,
-        {{ health_day_number('from_on') }} as last_nps_day
-    from nps
-),
+{%- endfor %}
 
 {{ health_spans({
     'opened': ['ticket_opened_count'],

@@ -1,5 +1,9 @@
 -- Grain: policy_key, measure; every policy that ever scored a day, as it was when it did.
-{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='fail') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='append_new_columns',
+) }}
 {%- set band_limit = 6 %}
 with
 
@@ -11,7 +15,8 @@ wide as (
     select
         policy_key,
         profile_id,
-        valid_from_on
+        valid_from_on,
+        coverage_floor
     from {{ ref('int_health__policy_wide') }}
 ),
 
@@ -52,7 +57,9 @@ final as (
         cast(policy.component as varchar) as component,
         cast(policy.method as varchar) as method,
         cast(policy.force_scope as varchar) as force_scope,
+        cast(policy.definition as varchar) as definition,
         cast(policy.measure_order as integer) as measure_order,
+        cast(wide.coverage_floor as double) as coverage_floor,
         cast(policy.component_weight as double) as component_weight,
         cast(policy.measure_weight as double) as measure_weight,
         cast(policy.floor_value as double) as floor_value,

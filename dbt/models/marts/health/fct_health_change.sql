@@ -1,6 +1,6 @@
 -- Grain: account_id, as_of_date, compared_to_date, cause_kind, cause; what moved the published
--- score against some days before. Causes that moved nothing have no row.
--- depends_on: {{ ref('int_health__policy_wide') }}
+-- score against some days before. Causes that moved nothing have no row; a move from or to no
+-- score is one row without points.
 {{ config(materialized='view') }}
 {%- set pairs %}
     select

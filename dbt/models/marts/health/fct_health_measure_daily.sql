@@ -1,8 +1,8 @@
 -- Grain: account_id, as_of_date, measure; the wide facts turned long, with what each measure
--- weighs and adds. A view: stored, it would be accounts x days x measures.
--- depends_on: {{ ref('int_health__policy_wide') }}
+-- weighs and adds. A view: stored, it would be accounts x days x measures. Past days show the
+-- measures of their policy, also those that were taken out since.
 {{ config(materialized='view') }}
-{%- set measures = health_measures() %}
+{%- set measures = health_known_measures() %}
 {%- set codes = health_status_codes() %}
 with
 
@@ -65,7 +65,10 @@ weighed as (
         end as effective_weight
     from unpivoted
     inner join policy
-        on unpivoted.policy_key = policy.policy_key and unpivoted.measure = policy.measure
+        on
+            unpivoted.policy_key = policy.policy_key
+            and unpivoted.measure = policy.measure
+            and unpivoted.component = policy.component
 ),
 
 final as (

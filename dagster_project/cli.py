@@ -119,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     diff.add_argument("--csv", type=Path, metavar="FILE", help="also write every account there")
 
+    _add_rule_commands(add)
+
     sample = add("sample", _sample, "write seeded synthetic extracts of any size")
     sample.add_argument("--accounts", type=_count, default=60)
     sample.add_argument("--days", type=_count, default=270)
@@ -139,6 +141,39 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_count, default=3000)
     ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
     return parser
+
+
+def _add_rule_commands(add: Callable[..., Any]) -> None:
+    replay = add("replay", _replay, "what a rule would have opened, without opening it")
+    replay.add_argument(
+        "rules", metavar="RULE_ID|FILE|FOLDER", help="rule, playbook, edited file or folder"
+    )
+    _add_range(replay, "reported")
+    replay.add_argument("--out", type=Path, metavar="DIR", help="also write CSV files and a chart")
+
+    rules = add("rules-diff", _rules_diff, "what two rule sets open differently, with examples")
+    what = "folder or file of rules (laid over today's unless whole), or git revision"
+    rules.add_argument("old", metavar="OLD", help=what)
+    rules.add_argument("new", metavar="NEW", help=what)
+    _add_range(rules, "compared")
+    rules.add_argument("--csv", type=Path, metavar="FILE", help="also write every opening there")
+
+
+def _add_range(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--from",
+        dest="from_date",
+        type=_date,
+        metavar="DATE",
+        help=f"first day {what} (default: 90 days up to --to)",
+    )
+    parser.add_argument(
+        "--to",
+        dest="to_date",
+        type=_date,
+        metavar="DATE",
+        help=f"last day {what} (default: the published day)",
+    )
 
 
 def _settings(call: argparse.Namespace) -> Settings:
@@ -242,6 +277,36 @@ def _policy_diff(call: argparse.Namespace) -> None:
             notes=result.notes,
         )
     )
+
+
+def _replay(call: argparse.Namespace) -> None:
+    from dagster_project.defs.replay import replay_rules
+    from dagster_project.playbooks.replay_text import render_replay, write_replay
+    from dagster_project.progress import listening
+
+    with listening():
+        result = replay_rules(_settings(call), call.rules, call.from_date, call.to_date)
+    print(render_replay(result), end="")
+    if call.out is not None:
+        from dagster_project.reporting.replay_chart import write_replay_chart
+
+        paths = write_replay(result, call.out)
+        weeks = [(week.week_on, week.rule_id, week.opened) for week in result.weeks]
+        title = f"{result.name}, {result.range.from_date} to {result.range.to_date}"
+        paths.append(write_replay_chart(weeks, title, call.out / "openings.svg"))
+        print(f"\n{len(paths)} files in {call.out}")
+
+
+def _rules_diff(call: argparse.Namespace) -> None:
+    from dagster_project.defs.replay import rules_diff
+    from dagster_project.playbooks.replay_text import render_rules_diff, write_rules_diff
+    from dagster_project.progress import listening
+
+    with listening():
+        diff = rules_diff(_settings(call), call.old, call.new, call.from_date, call.to_date)
+    if call.csv is not None:
+        write_rules_diff(diff, call.csv)
+    print(render_rules_diff(diff), end="")
 
 
 def _sample(call: argparse.Namespace) -> None:

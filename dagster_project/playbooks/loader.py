@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from string import Formatter
@@ -63,8 +63,10 @@ _REQUIRED_SETTINGS = ("severity", "sla_days", "cooldown_days", "hysteresis_days"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def load_rules(folder: Path) -> RuleBook:
+def load_rules(folder: Path, *, deployed: Collection[str] = ()) -> RuleBook:
     """Read and check every rule file of `folder`.
+
+    Drafts whose ids are in `deployed` are taken as deployed (for replaying them).
 
     Raises:
         ConfigError: with every fault found, in order of file and line.
@@ -73,7 +75,7 @@ def load_rules(folder: Path) -> RuleBook:
         raise ConfigError(
             "the rules cannot be read", [Fault(str(folder), 0, "", "there is no such folder")]
         )
-    loader = _Loader(folder)
+    loader = _Loader(folder, deployed)
     book = loader.load()
     if loader.faults or book is None:
         raise ConfigError(f"the rules have {len(loader.faults)} fault(s)", loader.faults)
@@ -83,8 +85,10 @@ def load_rules(folder: Path) -> RuleBook:
 class _Loader:
     """One reading of one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, deployed: Collection[str]) -> None:
         self.folder = folder
+        self.deployed = deployed
+        self.drafts_taken: list[str] = []
         self.faults: list[Fault] = []
         self.documents: dict[str, Document] = {}
         self.playbooks: dict[str, Playbook] = {}
@@ -111,6 +115,7 @@ class _Loader:
             rules=tuple(sorted(self.rules, key=lambda rule: rule.rule_id)),
             conditions=tuple(sorted(self.conditions, key=lambda one: one.condition_id)),
             strata=strata,
+            drafts_taken=tuple(self.drafts_taken),
         )
 
     # -- reading --------------------------------------------------------------------------------
@@ -217,6 +222,9 @@ class _Loader:
             if playbook.id in self.playbooks:
                 self.faults.append(document.fault(("id",), f"{playbook.id} is defined twice"))
                 continue
+            if playbook.status == "draft" and playbook.id in self.deployed:
+                playbook = playbook.model_copy(update={"status": "deployed"})  # noqa: PLW2901
+                self.drafts_taken.append(playbook.id)
             self.playbooks[playbook.id] = playbook
 
     # -- relations between files ------------------------------------------------------------------

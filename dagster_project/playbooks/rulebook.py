@@ -94,6 +94,8 @@ class RuleBook:
     rules: tuple[Rule, ...]
     conditions: tuple[Condition, ...]
     strata: tuple[tuple[str, ...], ...]
+    #: drafts that the caller had taken as deployed
+    drafts_taken: tuple[str, ...] = ()
 
     @property
     def deployed(self) -> tuple[Playbook, ...]:

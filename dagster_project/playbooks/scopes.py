@@ -190,7 +190,8 @@ _ZONE_RANK = (
 )
 
 
-def _rank(zone: str) -> str:
+def zone_rank(zone: str) -> str:
+    """SQL for the place of a zone: 0 green … 3 red."""
     return _ZONE_RANK.replace("{zone}", zone)
 
 
@@ -340,7 +341,8 @@ _ACCOUNT_COLUMNS: tuple[Column, ...] = (
     _column("is_zone_changed", "boolean", "", "the zone differs from the day before",
             "health.health_zone <> health.previous_health_zone", "health"),
     _column("is_zone_worsened", "boolean", "", "the zone is worse than the day before",
-            f"{_rank('health.health_zone')} > {_rank('health.previous_health_zone')}", "health"),
+            f"{zone_rank('health.health_zone')} > {zone_rank('health.previous_health_zone')}",
+            "health"),
     _column("score_change_7d", "number", "points", "score against 7 days before",
             "round(health.health_score - health_7.health_score, 9)", "health", "health_7"),
     _column("score_change_30d", "number", "points", "score against 30 days before",

@@ -59,7 +59,7 @@ def test_the_shipped_catalogue_is_whole() -> None:
     assert by_rule["security_new_area"].text == "solution_area == 'security'"
     assert by_rule["security_new_area"].signal == "SIG_LC_002"
     assert by_rule["triage_score_under_line"].text == "health_score < 70"
-    assert by_rule["triage_score_under_line"].signal == "SIG_HLT_001"
+    assert by_rule["triage_component_red"].signal == "SIG_HLT_001"
     assert by_rule["renewal_window"].text == "days_to_renewal <= 180"
     assert by_rule["renewal_window"].signal == "SIG_LC_003"
     assert by_rule["call_due"].signal == "cadence_call_due"

@@ -222,7 +222,7 @@ class RulesDiff:
     moved: tuple[tuple[Opening, Opening], ...]
     standing_only_old: int
     standing_only_new: int
-    #: rule id and what is different about it, in words
+    #: rule, or signal and cause, and what is different about it, in words
     changes: tuple[tuple[str, str], ...]
 
 
@@ -237,9 +237,9 @@ def run_aside(con: duckdb.DuckDBPyConnection, rules: RuleBook, days: Range, side
         con.execute(f"drop table if exists {table.name}")
     run_playbooks(con, rules, days.history_from, days.known_until)
     schema = quote_identifier(side)
-    con.execute(f"create or replace schema {schema}")
+    con.execute(f"create schema if not exists {schema}")
     for name in _KEPT:
-        con.execute(f"create table {schema}.{name} as from playbooks.{name}")
+        con.execute(f"create or replace table {schema}.{name} as from playbooks.{name}")
 
 
 def confirm_days(con: duckdb.DuckDBPyConnection) -> int:
@@ -757,7 +757,19 @@ def _rule_changes(old: RuleBook, new: RuleBook) -> list[tuple[str, str]]:
     """What is different between two rule sets, rule by rule, in words."""
     before = {rule.rule_id: rule for rule in old.rules}
     after = {rule.rule_id: rule for rule in new.rules}
-    changes: list[tuple[str, str]] = []
+    causes = [
+        {
+            f"{signal.id}:{cause.cause}": cause.condition
+            for signal in book.signals.values()
+            for cause in signal.causes
+        }
+        for book in (old, new)
+    ]
+    changes = [
+        (name, f"{_shown(causes[0].get(name))} -> {_shown(causes[1].get(name))}")
+        for name in sorted(causes[0].keys() | causes[1].keys())
+        if causes[0].get(name) != causes[1].get(name)
+    ]
     for rule_id in sorted(before.keys() | after.keys()):
         if rule_id not in after:
             changes.append((rule_id, "gone"))
@@ -770,12 +782,13 @@ def _rule_changes(old: RuleBook, new: RuleBook) -> list[tuple[str, str]]:
                 for name, get in _DECIDING
                 if get(one) != get(two)
             ]
-            if not differences and one.condition.sql != two.condition.sql:
-                differences.append("the signal it reads changed")
-            if differences:
+            if differences and two.signal:
                 # A wider condition opens nothing where the signal in front of it does not stand.
-                stands = f" (where {two.signal} stands)" if two.signal else ""
-                changes.append((rule_id, "; ".join(differences) + stands))
+                differences.append(f"read where {two.signal} stands")
+            if not differences and one.condition.sql != two.condition.sql:
+                differences.append(f"reads {two.signal}, which changed")
+            if differences:
+                changes.append((rule_id, "; ".join(differences)))
     return changes
 
 

@@ -188,7 +188,9 @@ def _settings(call: argparse.Namespace) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         lines = [
-            f"  CSP_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            f"  {'_'.join(('csp', *(str(part) for part in fault['loc']))).upper()}: {fault['msg']}"
+            if fault["loc"]
+            else f"  {fault['msg']}"
             for fault in error.errors()
         ]
         raise ConfigError("\n".join(["a setting is wrong:", *lines])) from error

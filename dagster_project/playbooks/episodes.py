@@ -128,7 +128,8 @@ def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
         )
     con.execute(
         "create or replace temp table playbook_params (playbook_id varchar, horizon_days integer,"
-        " objective_scope varchar, counts_from varchar, is_on_data boolean)"
+        " objective_scope varchar, counts_from varchar, is_on_data boolean, becomes boolean,"
+        " clears boolean, rise_name varchar, rise_by double)"
     )
     con.execute(
         "create or replace temp table escalation_steps"
@@ -145,13 +146,17 @@ def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
     for playbook in rules.deployed:
         goal = playbook.objective
         con.execute(
-            "insert into playbook_params values (?, ?, ?, ?, ?)",
+            "insert into playbook_params values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 playbook.id,
                 goal.horizon_days,
                 goal.scope,
                 goal.counts_from,
-                goal.condition is not None,
+                goal.is_on_data,
+                goal.becomes,
+                goal.clears,
+                goal.rise.name if goal.rise else None,
+                goal.rise.by if goal.rise else None,
             ],
         )
         for number, step in enumerate(playbook.escalation, start=1):

@@ -369,6 +369,7 @@ class _Loader:
                 playbook.objective.condition,
                 SCOPES[playbook.objective.scope].names,
             )
+        self._check_objective(playbook, document)
         if objective is not None and is_running(playbook):
             self.conditions.append(
                 Condition(
@@ -381,6 +382,28 @@ class _Loader:
                 )
             )
         self._run_tests(playbook, rules, document)
+
+    def _check_objective(self, playbook: Playbook, document: Document) -> None:
+        goal = playbook.objective
+        if goal.becomes and goal.condition is None:
+            self.faults.append(
+                document.fault(
+                    ("objective", "becomes"), "becomes says when a condition counts; there is none"
+                )
+            )
+        if goal.rise is not None and goal.rise.name == "readiness_ratio":
+            without = [
+                trigger.rule for trigger in playbook.triggers if not SCOPES[trigger.scope].has_area
+            ]
+            if without:
+                self.faults.append(
+                    document.fault(
+                        ("objective", "rise"),
+                        f"the work of {', '.join(without)} has no solution area whose readiness"
+                        " could rise",
+                        "use health_score, or a condition",
+                    )
+                )
 
     def _settings(
         self, playbook: Playbook, trigger: Trigger, document: Document, place: Place

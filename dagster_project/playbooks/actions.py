@@ -10,7 +10,7 @@ from datetime import date
 
 import duckdb
 
-from dagster_project.playbooks.episodes import merged, severity_rank, severity_word
+from dagster_project.playbooks.episodes import held_out, merged, severity_rank, severity_word
 from dagster_project.playbooks.spans import day
 from dagster_project.playbooks.tables import (
     ACTION_EVENTS,
@@ -22,6 +22,8 @@ from dagster_project.playbooks.tables import (
 )
 
 _FAR = "date '9999-12-31'"
+# What `rule_states` says of matches in the control group of an experiment.
+HELD_OUT = "held out"
 _OWNED_ROLES = ("ca", "sa", "ae", "ve", "governance")
 
 
@@ -589,6 +591,7 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
             select params.rule_id, params.playbook_id, params.after_playbook,
                 params.after_playbook is not null
                 or params.playbook_id in (select loser from supersedings) as can_be_held_back,
+                {held_out("params", "spans.account_id")} as is_held_out,
                 spans.account_id, spans.scope, spans.solution_area, spans.from_on,
                 coalesce(spans.to_on, {_FAR}) as to_on, spans.verdict, spans.missing,
                 spans.evidence
@@ -663,7 +666,8 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
             where verdicts.verdict = 'matched'
         ),
         matched as (
-            select span_id, group_id, rule_id, after_playbook, can_be_held_back, from_on, to_on
+            select span_id, group_id, rule_id, after_playbook, can_be_held_back, is_held_out,
+                from_on, to_on
             from verdicts
             anti join covered on verdicts.span_id = covered.span_id
             where verdict = 'matched'
@@ -720,6 +724,7 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
                     when is_standing and latest_rule = rule_id then latest_id
                     when is_standing
                         then 'same work as ' || latest_id || ' opened by ' || latest_rule
+                    when is_held_out then '{HELD_OUT}'
                     when is_superseded then 'superseded'
                     when not is_free then 'waits for ' || after_playbook
                     when piece_from_on < cool_on

@@ -537,6 +537,7 @@ class _Loader:
             hysteresis_days=settings["hysteresis_days"],
             reraise_days=settings["reraise_days"],
             expires_days=settings["expires_days"],
+            holdout_ratio=settings["holdout_ratio"] or 0.0,
             closes_when_clear=closing is not None and closing.when == "trigger_clears",
             auto_close_id=auto_close_id,
             priority=trigger.priority,

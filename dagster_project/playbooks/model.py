@@ -98,6 +98,11 @@ class RuleSettings(Part):
     expires_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
         None, description="Days after opening at which an untouched action closes as expired."
     )
+    holdout_ratio: Annotated[float, Field(ge=0, le=0.5)] | None = Field(
+        None,
+        description="Share of accounts for which the rule opens nothing, as a control group of a"
+        " real experiment: chosen once by a stable hash of playbook and account.",
+    )
 
 
 class Trigger(RuleSettings):

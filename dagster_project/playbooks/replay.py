@@ -19,6 +19,7 @@ import duckdb
 
 from dagster_project.errors import ConfigError
 from dagster_project.expressions import quote_identifier
+from dagster_project.playbooks.actions import HELD_OUT
 from dagster_project.playbooks.proposals import Proposal
 from dagster_project.playbooks.queues import write_why
 from dagster_project.playbooks.rulebook import Rule, RuleBook
@@ -115,7 +116,7 @@ class HeldBack:
 
     `direction` is `own` (the rule's matches; `other` holds them back, empty when no rule does) or
     `others` (matches of the rule `other` that this rule's work holds back). `kind` is same_work,
-    cooldown, handled, superseded or chain.
+    cooldown, handled, superseded, chain or held_out.
     """
 
     rule_id: str
@@ -542,6 +543,7 @@ def _held_back(
                 when reason like 'handled by %' then 'handled'
                 when reason = 'superseded' then 'superseded'
                 when reason like 'waits for %' then 'chain'
+                when reason = '{HELD_OUT}' then 'held_out'
                 else reason
             end as kind,
             regexp_extract(reason, '^same work as \\S+ opened by (\\S+)$', 1) as by_rule,
@@ -748,6 +750,7 @@ _DECIDING: tuple[tuple[str, Callable[[Rule], object]], ...] = (
     ("hysteresis_days", lambda rule: rule.hysteresis_days),
     ("reraise_days", lambda rule: rule.reraise_days),
     ("expires_days", lambda rule: rule.expires_days),
+    ("holdout_ratio", lambda rule: rule.holdout_ratio),
     ("auto_close", lambda rule: rule.closes_when_clear or rule.auto_close_id),
     ("after", lambda rule: rule.after),
 )

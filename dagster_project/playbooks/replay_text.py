@@ -32,6 +32,7 @@ _KINDS = {
     "handled": "handled by earlier work",
     "superseded": "superseded by another playbook",
     "chain": "waits for",
+    "held_out": "held out as a control group",
 }
 _TABLES: dict[str, type] = {
     "openings": Opening,

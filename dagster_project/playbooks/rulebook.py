@@ -63,6 +63,7 @@ class Rule:
     hysteresis_days: int
     reraise_days: int | None
     expires_days: int | None
+    holdout_ratio: float
     closes_when_clear: bool
     auto_close_id: str | None
     priority: int

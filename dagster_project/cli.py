@@ -96,6 +96,32 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
     explain.add_argument("--since", type=_date, metavar="DATE", help="default: 30 days earlier")
 
+    _add_proof_commands(add)
+    _add_rule_commands(add)
+
+    sample = add("sample", _sample, "write seeded synthetic extracts of any size")
+    sample.add_argument("--accounts", type=_count, default=60)
+    sample.add_argument("--days", type=_count, default=270)
+    sample.add_argument("--seed", type=int, default=17)
+    sample.add_argument("--until", type=_date, default=None, metavar="DATE", help="last day")
+    sample.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
+    sample.add_argument("--extract-every", type=_count, default=30, metavar="DAYS")
+    sample.add_argument(
+        "--dirt", action="store_true", help="add realistic faults, counted in dirt.json"
+    )
+    sample.add_argument("--out", type=Path, required=True, metavar="DIR")
+
+    work = add("sample-work", _sample_work, "let people work on a sample's actions of the last run")
+    work.add_argument("--landing", type=Path, metavar="DIR", help="the sample's extracts")
+    work.add_argument("--seed", type=int, default=17)
+
+    ui = add("ui", _ui, "open Dagster on 127.0.0.1")
+    ui.add_argument("--port", type=_count, default=3000)
+    ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
+    return parser
+
+
+def _add_proof_commands(add: Callable[..., Any]) -> None:
     backtest = add("backtest", _backtest, "did the score, as known then, see churn coming")
     backtest.add_argument("--from", dest="from_date", type=_date, metavar="DATE")
     backtest.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
@@ -119,28 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     diff.add_argument("--csv", type=Path, metavar="FILE", help="also write every account there")
 
-    _add_rule_commands(add)
-
-    sample = add("sample", _sample, "write seeded synthetic extracts of any size")
-    sample.add_argument("--accounts", type=_count, default=60)
-    sample.add_argument("--days", type=_count, default=270)
-    sample.add_argument("--seed", type=int, default=17)
-    sample.add_argument("--until", type=_date, default=None, metavar="DATE", help="last day")
-    sample.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv")
-    sample.add_argument("--extract-every", type=_count, default=30, metavar="DAYS")
-    sample.add_argument(
-        "--dirt", action="store_true", help="add realistic faults, counted in dirt.json"
-    )
-    sample.add_argument("--out", type=Path, required=True, metavar="DIR")
-
-    work = add("sample-work", _sample_work, "let people work on a sample's actions of the last run")
-    work.add_argument("--landing", type=Path, metavar="DIR", help="the sample's extracts")
-    work.add_argument("--seed", type=int, default=17)
-
-    ui = add("ui", _ui, "open Dagster on 127.0.0.1")
-    ui.add_argument("--port", type=_count, default=3000)
-    ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
-    return parser
+    effect = add("effect", _effect, "what worked actions changed, against alike ones not worked")
+    effect.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
 
 
 def _add_rule_commands(add: Callable[..., Any]) -> None:
@@ -241,6 +247,17 @@ def _backtest(call: argparse.Namespace) -> None:
     settings = _settings(call)
     with connect(settings.published, settings, read_only=True) as con:
         print(render_backtest(backtest(con, call.from_date, call.as_of, step=call.step)))
+
+
+def _effect(call: argparse.Namespace) -> None:
+    from dagster_project.proof import playbook_effect, render_effect
+    from dagster_project.proof.cohorts import find_span
+    from dagster_project.warehouse import connect
+
+    settings = _settings(call)
+    with connect(settings.published, settings, read_only=True) as con:
+        as_of = find_span(con, None, call.as_of).as_of
+        print(render_effect(playbook_effect(con, as_of)), end="")
 
 
 def _policy_suggest(call: argparse.Namespace) -> None:

@@ -509,7 +509,8 @@ class _Loader:
         placeholders = [field for _, field, _, _ in _template_fields(trigger.why)]
         self._check_names(document, (*place, "why"), placeholders, names)
         evidence += [name for name in placeholders if name in names]
-        if settings is None:
+        if settings is None or (trigger.signal is not None and signal is None):
+            # A signal that is not there is a fault of its own, told where it belongs.
             return None
         is_event = signal is not None and signal.kind == "event"
         auto_close_id = self._auto_close(trigger, settings["auto_close"], is_event, document, place)

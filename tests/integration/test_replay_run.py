@@ -1,7 +1,8 @@
-"""Replays over one real run: what the run opened, whichever days it left, and nothing changed."""
+"""Replays over one real run, and the changes it told: what it opened, and nothing changed."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -114,6 +115,28 @@ def test_days_outside_of_history_are_refused_with_the_mend(
         replay_rules(
             backfilled.settings, "triage_declining", LAST_DAY, LAST_DAY - timedelta(days=1)
         )
+
+
+def test_a_first_publication_tells_its_open_work(backfilled: Installation) -> None:
+    folder = backfilled.settings.exports / LAST_DAY.isoformat() / "actions"
+    events = [
+        json.loads(line)
+        for line in (folder / "changes.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    queued = {
+        record["action_id"]: record
+        for path in folder.glob("*.jsonl")
+        if path.name != "changes.jsonl"
+        for record in map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        if record["queue_role"] == "owner"
+    }
+    assert {event["subject"] for event in events} == set(queued) and queued
+    for event in events:
+        assert (event["specversion"], event["type"]) == ("1.0", "csp.action.opened")
+        record = queued[event["subject"]]
+        assert event["time"] == f"{record['opened_on']}T00:00:00Z"
+        assert event["data"]["action"]["steps"] == record["steps"]
+    assert len({event["id"] for event in events}) == len(events)
 
 
 def test_nothing_to_replay_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -252,3 +252,10 @@ def test_any_cut_or_scramble_of_a_file_is_told_or_loads(
     except ConfigError as error:
         assert error.faults
         assert all(re.match(r"\S", fault.message) for fault in error.faults)
+
+
+def test_a_broken_signals_file_is_one_fault_and_no_crash(tmp_path: Path) -> None:
+    folder = write_rules(tmp_path, {**RULE_FILES, "signals.yml": "signals: [\n"})
+    with pytest.raises(ConfigError) as refused:
+        load_rules(folder)
+    assert {fault.file for fault in refused.value.faults} == {"signals.yml"}

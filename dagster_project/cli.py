@@ -96,28 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
     explain.add_argument("--since", type=_date, metavar="DATE", help="default: 30 days earlier")
 
-    backtest = add("backtest", _backtest, "did the score, as known then, see churn coming")
-    backtest.add_argument("--from", dest="from_date", type=_date, metavar="DATE")
-    backtest.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
-    backtest.add_argument(
-        "--step", type=_step, default="month", metavar="month|DAYS", help="between cohorts"
-    )
-
-    suggest = add("policy-suggest", _policy_suggest, "weights fitted on past outcomes, for review")
-    suggest.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    suggest.add_argument("--level", choices=("component", "measure"), default="component")
-    suggest.add_argument("--outcome", default="churn_or_contraction")
-    suggest.add_argument("--horizon", type=_count, default=None, metavar="DAYS")
-    suggest.add_argument("--effective-from", type=_date, default=None, metavar="DATE")
-
-    diff = add("policy-diff", _policy_diff, "who would change zone under another health policy")
-    what = "folder of seeds (laid over today's), git revision, or set:NAME"
-    diff.add_argument("old", metavar="OLD", help=what)
-    diff.add_argument("new", metavar="NEW", help=what)
-    diff.add_argument(
-        "--as-of", type=_date, metavar="DATE", help="a day of the last run (default: published day)"
-    )
-    diff.add_argument("--csv", type=Path, metavar="FILE", help="also write every account there")
+    _add_proof_commands(add)
+    _add_rule_commands(add)
 
     sample = add("sample", _sample, "write seeded synthetic extracts of any size")
     sample.add_argument("--accounts", type=_count, default=60)
@@ -141,6 +121,67 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_proof_commands(add: Callable[..., Any]) -> None:
+    backtest = add("backtest", _backtest, "did the score, as known then, see churn coming")
+    backtest.add_argument("--from", dest="from_date", type=_date, metavar="DATE")
+    backtest.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+    backtest.add_argument(
+        "--step", type=_step, default="month", metavar="month|DAYS", help="between cohorts"
+    )
+
+    suggest = add("policy-suggest", _policy_suggest, "weights fitted on past outcomes, for review")
+    suggest.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    suggest.add_argument("--level", choices=("component", "measure"), default="component")
+    suggest.add_argument("--outcome", default="churn_or_contraction")
+    suggest.add_argument("--horizon", type=_count, default=None, metavar="DAYS")
+    suggest.add_argument("--effective-from", type=_date, default=None, metavar="DATE")
+
+    diff = add("policy-diff", _policy_diff, "who would change zone under another health policy")
+    what = "folder of seeds (laid over today's), git revision, or set:NAME"
+    diff.add_argument("old", metavar="OLD", help=what)
+    diff.add_argument("new", metavar="NEW", help=what)
+    diff.add_argument(
+        "--as-of", type=_date, metavar="DATE", help="a day of the last run (default: published day)"
+    )
+    diff.add_argument("--csv", type=Path, metavar="FILE", help="also write every account there")
+
+    effect = add("effect", _effect, "what worked actions changed, against alike ones not worked")
+    effect.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+
+
+def _add_rule_commands(add: Callable[..., Any]) -> None:
+    replay = add("replay", _replay, "what a rule would have opened, without opening it")
+    replay.add_argument(
+        "rules", metavar="RULE_ID|FILE|FOLDER", help="rule, playbook, edited file or folder"
+    )
+    _add_range(replay, "reported")
+    replay.add_argument("--out", type=Path, metavar="DIR", help="also write CSV files and a chart")
+
+    rules = add("rules-diff", _rules_diff, "what two rule sets open differently, with examples")
+    what = "folder or file of rules (laid over today's unless whole), or git revision"
+    rules.add_argument("old", metavar="OLD", help=what)
+    rules.add_argument("new", metavar="NEW", help=what)
+    _add_range(rules, "compared")
+    rules.add_argument("--csv", type=Path, metavar="FILE", help="also write every opening there")
+
+
+def _add_range(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--from",
+        dest="from_date",
+        type=_date,
+        metavar="DATE",
+        help=f"first day {what} (default: 90 days up to --to)",
+    )
+    parser.add_argument(
+        "--to",
+        dest="to_date",
+        type=_date,
+        metavar="DATE",
+        help=f"last day {what} (default: the published day)",
+    )
+
+
 def _settings(call: argparse.Namespace) -> Settings:
     given: dict[str, Any] = {}
     if getattr(call, "data_dir", None) is not None:
@@ -153,7 +194,9 @@ def _settings(call: argparse.Namespace) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         lines = [
-            f"  CSP_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            f"  {'_'.join(('csp', *(str(part) for part in fault['loc']))).upper()}: {fault['msg']}"
+            if fault["loc"]
+            else f"  {fault['msg']}"
             for fault in error.errors()
         ]
         raise ConfigError("\n".join(["a setting is wrong:", *lines])) from error
@@ -206,6 +249,17 @@ def _backtest(call: argparse.Namespace) -> None:
         print(render_backtest(backtest(con, call.from_date, call.as_of, step=call.step)))
 
 
+def _effect(call: argparse.Namespace) -> None:
+    from dagster_project.proof import playbook_effect, render_effect
+    from dagster_project.proof.cohorts import find_span
+    from dagster_project.warehouse import connect
+
+    settings = _settings(call)
+    with connect(settings.published, settings, read_only=True) as con:
+        as_of = find_span(con, None, call.as_of).as_of
+        print(render_effect(playbook_effect(con, as_of)), end="")
+
+
 def _policy_suggest(call: argparse.Namespace) -> None:
     from dagster_project.proof import policy_suggest, render_suggestion
     from dagster_project.warehouse import connect
@@ -242,6 +296,36 @@ def _policy_diff(call: argparse.Namespace) -> None:
             notes=result.notes,
         )
     )
+
+
+def _replay(call: argparse.Namespace) -> None:
+    from dagster_project.defs.replay import replay_rules
+    from dagster_project.playbooks.replay_text import render_replay, write_replay
+    from dagster_project.progress import listening
+
+    with listening():
+        result = replay_rules(_settings(call), call.rules, call.from_date, call.to_date)
+    print(render_replay(result), end="")
+    if call.out is not None:
+        from dagster_project.reporting.replay_chart import write_replay_chart
+
+        paths = write_replay(result, call.out)
+        weeks = [(week.week_on, week.rule_id, week.opened) for week in result.weeks]
+        title = f"{result.name}, {result.range.from_date} to {result.range.to_date}"
+        paths.append(write_replay_chart(weeks, title, call.out / "openings.svg"))
+        print(f"\n{len(paths)} files in {call.out}")
+
+
+def _rules_diff(call: argparse.Namespace) -> None:
+    from dagster_project.defs.replay import rules_diff
+    from dagster_project.playbooks.replay_text import render_rules_diff, write_rules_diff
+    from dagster_project.progress import listening
+
+    with listening():
+        diff = rules_diff(_settings(call), call.old, call.new, call.from_date, call.to_date)
+    if call.csv is not None:
+        write_rules_diff(diff, call.csv)
+    print(render_rules_diff(diff), end="")
 
 
 def _sample(call: argparse.Namespace) -> None:

@@ -44,7 +44,7 @@ def build_defs(settings: Settings, *, waits_when_busy: bool = True) -> dg.Defini
             *transform_assets(manifest_path),
             playbook_assets(manifest),
             publish,
-            proof_assets(manifest),
+            *proof_assets(manifest),
         ],
         asset_checks=[accounts_scored],
         jobs=[daily_job(), proof_job()],

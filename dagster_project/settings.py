@@ -6,19 +6,27 @@ computed (thresholds, weights, rules) is policy and lives in seeds and rule file
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_SECRET_LENGTH = 16
+_BASE64_MARK = "whsec_"
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 class Settings(BaseSettings):
     """Paths, limits and the engine of one installation."""
 
-    model_config = SettingsConfigDict(env_prefix="CSP_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CSP_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     data_dir: Path = PROJECT_ROOT / "data"
     landing_dir: Path | None = Field(
@@ -44,6 +52,15 @@ class Settings(BaseSettings):
         le=1,
         description="A snapshot file with a smaller share of the previous rows is refused.",
     )
+    webhook_url: SecretStr | None = Field(
+        default=None,
+        exclude=True,
+        description="Where changes of actions are posted; nowhere when not given. HTTPS, or HTTP "
+        "on this machine. Kept like a secret: an address may hold a token.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, exclude=True, description="Signs what is posted; 16 characters or more."
+    )
     schedule_cron: str = "0 5 * * *"
     schedule_timezone: str = "UTC"
 
@@ -51,6 +68,37 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value is not None else None
+
+    @field_validator("webhook_url", mode="after")
+    @classmethod
+    def _reachable_safely(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        parts = urlsplit(value.get_secret_value())
+        is_here = parts.hostname in _THIS_MACHINE
+        if not parts.hostname or not (
+            parts.scheme == "https" or parts.scheme == "http" and is_here
+        ):
+            raise ValueError("give an https:// address (http:// only to this machine)")
+        return value
+
+    @field_validator("webhook_secret", mode="after")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        text = value.get_secret_value()
+        if len(text) < _SECRET_LENGTH:
+            raise ValueError(f"give {_SECRET_LENGTH} characters or more")
+        if text.startswith(_BASE64_MARK) and not _BASE64.fullmatch(text.removeprefix(_BASE64_MARK)):
+            raise ValueError(f"what follows {_BASE64_MARK} must be base64")
+        return value
+
+    @model_validator(mode="after")
+    def _signed(self) -> Settings:
+        if self.webhook_url is not None and self.webhook_secret is None:
+            raise ValueError("CSP_WEBHOOK_URL needs CSP_WEBHOOK_SECRET: nothing leaves unsigned")
+        return self
 
     @property
     def landing(self) -> Path:

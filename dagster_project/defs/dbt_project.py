@@ -15,7 +15,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from dagster_project.errors import ConfigError
-from dagster_project.proof import BACKTEST_TABLES
+from dagster_project.playbooks.tables import PUBLIC_TABLES
+from dagster_project.proof import BACKTEST_TABLES, EFFECT_TABLES
 from dagster_project.settings import Settings
 from dagster_project.warehouse.publish import Dictionary
 
@@ -114,7 +115,10 @@ def dictionary(manifest: Mapping[str, Any]) -> Dictionary:
         for column in node.get("columns", {}).values():
             if column.get("description"):
                 columns[name, column["name"]] = " ".join(column["description"].split())
-    for name, table in BACKTEST_TABLES.items():
+    for shape in PUBLIC_TABLES:
+        tables[shape.name] = f"Grain: {shape.grain}."
+        columns |= {(shape.name, column): text for column, _, text in shape.columns}
+    for name, table in {**BACKTEST_TABLES, **EFFECT_TABLES}.items():
         tables[name] = table.description
         columns |= {(name, column): text for column, (_, text) in table.columns.items()}
     return Dictionary(tables, columns)

@@ -7,12 +7,13 @@ import dagster as dg
 
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import load_rules, run_playbooks
+from dagster_project.playbooks.tables import PUBLIC_TABLES
 from dagster_project.policy import read_gauges
 from dagster_project.progress import stage
 from dagster_project.warehouse import connect, current_window
 from dagster_project.warehouse.runs import note_counts
 
-TABLES = ("signals", "rule_states", "actions", "action_events")
+TABLES = tuple(table.name.split(".")[1] for table in PUBLIC_TABLES)
 # What the rules read: signals and rule inputs are derived from these.
 _UPSTREAM_SCHEMAS = ("marts", "intermediate", "staging")
 
@@ -34,9 +35,10 @@ def playbook_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 dg.AssetKey(["playbooks", table]),
                 deps=upstream,
                 group_name="playbooks",
+                description=f"Grain: {shape.grain}.",
                 kinds={"duckdb", "python"},
             )
-            for table in TABLES
+            for table, shape in zip(TABLES, PUBLIC_TABLES, strict=True)
         ],
         pool=WRITER_POOL,
     )

@@ -5,11 +5,9 @@ The models that score are the ones of the nightly run, on the same inputs; only 
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -21,13 +19,14 @@ import duckdb
 
 from dagster_project.defs.dbt_project import dbt_executable
 from dagster_project.defs.resources import build_variables
+from dagster_project.defs.revisions import unpack_revision
 from dagster_project.errors import ConfigError, CspError, Fault
 from dagster_project.policy import check_policy, load_policy, require_policy_set
 from dagster_project.policy.compare import AccountHealth, PolicyDiff, compare_policies
 from dagster_project.policy.overlay import bring_forward, changed_seeds, lay_over
 from dagster_project.progress import stage
 from dagster_project.settings import Settings
-from dagster_project.warehouse import RunWindow, connect
+from dagster_project.warehouse import RunWindow, connect, copy_database
 
 SET_PREFIX = "set:"
 # What scores an account from the inputs of the last run, and the seeds that it reads. The change
@@ -115,7 +114,14 @@ def prepare_sides(settings: Settings, given: Sequence[str], work: Path) -> list[
         elif Path(name).is_dir():
             folder = Path(name)
         else:
-            folder = _revision(settings, name, work / f"revision-{number}")
+            folder = unpack_revision(
+                settings.dbt_project,
+                "seeds",
+                name,
+                work / f"revision-{number}",
+                otherwise=f"a folder of seeds, a revision, or {SET_PREFIX}NAME for a policy set of "
+                "the seeds in force",
+            )
         own = lay_over(settings.seeds, folder, home / "seeds")
         own += check_policy(home / "seeds")
         if own:
@@ -163,35 +169,6 @@ def score_sides(
     return day, scored, moved
 
 
-def _revision(settings: Settings, name: str, out: Path) -> Path:
-    """The seeds of a git revision, unpacked.
-
-    Raises:
-        ConfigError: there is no such revision, or it has no seeds.
-    """
-
-    def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                ["git", *arguments], cwd=settings.dbt_project, capture_output=True, check=False
-            )
-        except OSError as error:
-            raise ConfigError(f"git cannot be run ({error.strerror})") from error
-
-    found = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    if found.returncode != 0:
-        raise ConfigError(
-            f"{name!r} is no folder and no git revision — give a folder of seeds, a revision, or "
-            f"{SET_PREFIX}NAME for a policy set of the seeds in force"
-        )
-    archive = git("archive", "--format=tar", found.stdout.decode().strip(), "seeds")
-    if archive.returncode != 0:
-        raise ConfigError(f"revision {name!r} has no seeds: {archive.stderr.decode().strip()}")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(out, filter="data")
-    return out / "seeds"
-
-
 def _copy_build_file(settings: Settings, copy: Path, as_of: date | None) -> RunWindow:
     """Copy the build file, cut to the accounts of the day; what to compute on it.
 
@@ -218,10 +195,7 @@ def _copy_build_file(settings: Settings, copy: Path, as_of: date | None) -> RunW
                 f"--as-of {day}: the build file holds the inputs of {held}, those of its last run "
                 f"— give one of them, or compute the day again with `csp run --from {day}`"
             )
-        for suffix in ("", ".wal"):
-            source = settings.warehouse.with_name(settings.warehouse.name + suffix)
-            if source.exists():
-                shutil.copyfile(source, copy.with_name(copy.name + suffix))
+        copy_database(settings.warehouse, copy)
     with duckdb.connect(str(copy)) as own:
         own.execute("delete from intermediate.int_core__account_days where as_of_date <> ?", [day])
         window = own.execute("select max(as_of_date) from pipeline.run_window").fetchone()

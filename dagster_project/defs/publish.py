@@ -8,14 +8,17 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.defs.dbt_project import daily_tables, dictionary
+from dagster_project.defs.deliver import deliver_changes, webhook_of
+from dagster_project.defs.playbooks import TABLES
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import write_queues
+from dagster_project.playbooks.changes import stage_changes, write_changes
 from dagster_project.progress import stage
 from dagster_project.reporting.exports import write_exports
 from dagster_project.reporting.workbook import write_workbook
 from dagster_project.settings import Settings
 from dagster_project.warehouse import connect, current_window, publish_snapshot
-from dagster_project.warehouse.runs import note_counts
+from dagster_project.warehouse.runs import next_publication_number, note_counts
 
 SNAPSHOT_KEY = dg.AssetKey(["published", "analytics"])
 EXPORTS_KEY = dg.AssetKey(["published", "exports"])
@@ -34,6 +37,20 @@ def config_sha256(settings: Settings) -> str:
     return digest.hexdigest()
 
 
+def stage_day(settings: Settings) -> None:
+    """Keep what this publication changes against the one readers have, then write the exports."""
+    with connect(settings.warehouse, settings) as con:
+        as_of = current_window(con).as_of_date
+        stage_changes(
+            con,
+            settings.published if settings.published.exists() else None,
+            as_of,
+            next_publication_number(con),
+            wants_delivery=webhook_of(settings) is not None,
+        )
+    export_day(settings)
+
+
 def export_day(settings: Settings) -> None:
     """Write the day's tables, workbook, queues and manifest; the folder appears whole or not."""
     with connect(settings.warehouse, settings, read_only=True) as con:
@@ -42,6 +59,7 @@ def export_day(settings: Settings) -> None:
         def add_files(folder: Path) -> None:
             write_workbook(con, folder / "metrics.xlsx", as_of)
             write_queues(con, folder / "actions", as_of)
+            write_changes(con, folder / "actions", as_of)
 
         write_exports(con, settings.exports, as_of, add_files)
 
@@ -54,7 +72,7 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
             for node in manifest["nodes"].values()
             if node["resource_type"] == "model" and "metrics" in node["tags"]
         ),
-        *(dg.AssetKey(["playbooks", table]) for table in ("actions", "action_events")),
+        *(dg.AssetKey(["playbooks", table]) for table in TABLES),
     ]
 
     @dg.multi_asset(
@@ -91,8 +109,9 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 daily_tables=daily_tables(manifest),
                 dictionary=dictionary(manifest),
                 config_sha256=config_sha256(settings),
-                before_swap=lambda: export_day(settings),
+                before_swap=lambda: stage_day(settings),
             )
+            delivery = deliver_changes(settings)
             folder = settings.exports / window.as_of_date.isoformat()
             with connect(settings.warehouse, settings) as con:
                 note_counts(
@@ -102,6 +121,16 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                         "tables": len(publication.row_counts),
                         "files": sum(1 for path in folder.rglob("*") if path.is_file()),
                         "days restated": publication.restated_days,
+                        **(
+                            {"changes delivered": delivery.delivered}
+                            | (
+                                {"changes waiting": delivery.left + delivery.refused}
+                                if not delivery.is_complete
+                                else {}
+                            )
+                            if delivery is not None
+                            else {}
+                        ),
                     },
                 )
         yield dg.MaterializeResult(asset_key=EXPORTS_KEY, metadata={"folder": str(folder)})

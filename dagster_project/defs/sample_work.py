@@ -18,6 +18,7 @@ import polars as pl
 
 from dagster_project.errors import ConfigError, CspError
 from dagster_project.playbooks import load_rules, run_playbooks
+from dagster_project.policy import read_gauges
 from dagster_project.sampling.work import draw_work, extract_files, write_work
 from dagster_project.settings import Settings
 from dagster_project.warehouse import connect
@@ -69,7 +70,7 @@ def _settle(
             f"the last run computed the days from {window[0]} only, and people work from {first} "
             "on — run the sample into an empty --data-dir first"
         )
-    rules = load_rules(settings.rules)
+    rules = load_rules(settings.rules, read_gauges(settings.seeds))
     before: pl.DataFrame | None = None
     for number in range(1, _MOST_ROUNDS + 1):
         run_playbooks(con, rules, window[0], window[1])

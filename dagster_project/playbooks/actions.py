@@ -10,7 +10,7 @@ from datetime import date
 
 import duckdb
 
-from dagster_project.playbooks.episodes import severity_rank, severity_word
+from dagster_project.playbooks.episodes import held_out, merged, severity_rank, severity_word
 from dagster_project.playbooks.spans import day
 from dagster_project.playbooks.tables import (
     ACTION_EVENTS,
@@ -22,6 +22,8 @@ from dagster_project.playbooks.tables import (
 )
 
 _FAR = "date '9999-12-31'"
+# What `rule_states` says of matches in the control group of an experiment.
+HELD_OUT = "held out"
 _OWNED_ROLES = ("ca", "sa", "ae", "ve", "governance")
 
 
@@ -153,40 +155,114 @@ def _find_progress(con: duckdb.DuckDBPyConnection) -> None:
 def _find_objectives(con: duckdb.DuckDBPyConnection, today: str) -> None:
     """Temp table `objectives`: of completed actions, until when and since when it holds."""
     con.execute(
+        """
+        create or replace temp table goals as
+        select touched.action_id, touched.playbook_id, touched.rule_id, touched.account_id,
+            touched.scope, touched.solution_area, params.objective_scope,
+            case when params.is_on_data then touched.closed_on else touched.opened_on end
+                + params.horizon_days as due_on,
+            touched.opened_on, touched.closed_on, params.is_on_data, params.becomes,
+            params.clears, params.rise_name, params.rise_by,
+            case params.counts_from when 'opened' then touched.opened_on + 1
+                else touched.closed_on end as counts_from_on
+        from touched
+        inner join playbook_params as params on touched.playbook_id = params.playbook_id
+        where touched.close_reason = 'completed'
+        """
+    )
+    con.execute(
         f"""
         create or replace temp table objectives as
-        with goals as (
-            select touched.action_id, touched.playbook_id, touched.account_id, touched.scope,
-                touched.solution_area, params.objective_scope,
-                case when params.is_on_data then touched.closed_on else touched.opened_on end
-                    + params.horizon_days as due_on,
-                touched.closed_on, params.is_on_data,
-                case params.counts_from when 'opened' then touched.opened_on + 1
-                    else touched.closed_on end as counts_from_on
-            from touched
-            inner join playbook_params as params on touched.playbook_id = params.playbook_id
-            where touched.close_reason = 'completed'
-        ),
-        held as (
-            select goals.action_id, min(greatest(spans.from_on, goals.counts_from_on)) as met_on
+        with goal_spans as (
+            select goals.*, spans.from_on, coalesce(spans.to_on, {_FAR}) as to_on
             from goals
             inner join {CONDITION_SPANS.name} as spans
                 on 'objective:' || goals.playbook_id = spans.condition_id
                 and goals.account_id = spans.account_id
                 and (
                     goals.objective_scope = 'account'
-                    or goals.scope = spans.scope
+                    or goals.scope in (spans.scope, 'account')
                     or (
                         goals.objective_scope = 'solution_area'
                         and coalesce(goals.solution_area = spans.solution_area, true)
                     )
                 )
-                and spans.from_on <= least(goals.due_on, {today})
-                and coalesce(spans.to_on, {_FAR}) > goals.counts_from_on
+        ),
+        -- What held on the opening day already was not brought about by the work.
+        held_before as (
+            select action_id from goal_spans
+            where becomes and from_on <= opened_on and to_on > opened_on
+        ),
+        rule_days as (
+            select goals.action_id, spans.from_on, coalesce(spans.to_on, {_FAR}) as to_on
+            from goals
+            inner join rule_params as params on goals.rule_id = params.rule_id
+            inner join {CONDITION_SPANS.name} as spans on goals.rule_id = spans.condition_id
+                and goals.account_id = spans.account_id and goals.scope = spans.scope
+            where goals.clears
+        ),
+        -- Days it matched or could not be judged; the day after them it has cleared.
+        uncleared as ({merged("select * from rule_days", "action_id")}),
+        cleared as (
+            select goals.action_id, coalesce(
+                max(uncleared.to_on) filter (
+                    uncleared.from_on <= goals.counts_from_on
+                    and uncleared.to_on > goals.counts_from_on
+                ), min(goals.counts_from_on)
+            ) as met_on
+            from goals
+            inner join uncleared on goals.action_id = uncleared.action_id
+            group by goals.action_id
+        ),
+        reached as (
+            select action_id, min(greatest(from_on, counts_from_on)) as met_on
+            from goal_spans
+            anti join held_before using (action_id)
+            where to_on > counts_from_on
+            group by action_id
+            union all
+            select cleared.action_id, cleared.met_on
+            from cleared
+            inner join goals on cleared.action_id = goals.action_id
+            left join endings on goals.account_id = endings.account_id
+            where coalesce(cleared.met_on < endings.ended_on, true)
+            union all
+            select goals.action_id, min(daily.as_of_date)
+            from goals
+            inner join marts.fct_account_health_daily as before
+                on goals.account_id = before.account_id and goals.opened_on = before.as_of_date
+            inner join marts.fct_account_health_daily as daily
+                on goals.account_id = daily.account_id
+                and daily.as_of_date between goals.counts_from_on and goals.due_on
+            where goals.rise_name = 'health_score'
+                and round(daily.health_score - before.health_score, 9) >= goals.rise_by
+            group by goals.action_id
+            union all
+            select goals.action_id, min(daily.as_of_date)
+            from goals
+            inner join marts.fct_stage_daily as before
+                on goals.account_id = before.account_id and goals.opened_on = before.as_of_date
+                and goals.solution_area = before.solution_area
+            inner join marts.fct_stage_daily as daily
+                on goals.account_id = daily.account_id
+                and goals.solution_area = daily.solution_area
+                and daily.as_of_date between goals.counts_from_on and goals.due_on
+            where goals.rise_name = 'readiness_ratio' and (
+                daily.stage_rank > before.stage_rank
+                or daily.stage_rank = before.stage_rank
+                and round(daily.readiness_ratio - before.readiness_ratio, 9) >= goals.rise_by
+            )
             group by goals.action_id
             union all
             -- Where the work itself is the objective, its completion in time is.
-            select action_id, closed_on from goals where not is_on_data and closed_on <= due_on
+            select action_id, closed_on from goals where not is_on_data
+        ),
+        held as (
+            select goals.action_id, min(reached.met_on) as met_on
+            from goals
+            inner join reached on goals.action_id = reached.action_id
+            where reached.met_on <= least(goals.due_on, {today})
+            group by goals.action_id
         )
         select goals.action_id, goals.due_on, goals.closed_on, held.met_on,
             case when held.met_on is not null then 'met'
@@ -515,6 +591,7 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
             select params.rule_id, params.playbook_id, params.after_playbook,
                 params.after_playbook is not null
                 or params.playbook_id in (select loser from supersedings) as can_be_held_back,
+                {held_out("params", "spans.account_id")} as is_held_out,
                 spans.account_id, spans.scope, spans.solution_area, spans.from_on,
                 coalesce(spans.to_on, {_FAR}) as to_on, spans.verdict, spans.missing,
                 spans.evidence
@@ -589,7 +666,8 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
             where verdicts.verdict = 'matched'
         ),
         matched as (
-            select span_id, group_id, rule_id, after_playbook, can_be_held_back, from_on, to_on
+            select span_id, group_id, rule_id, after_playbook, can_be_held_back, is_held_out,
+                from_on, to_on
             from verdicts
             anti join covered on verdicts.span_id = covered.span_id
             where verdict = 'matched'
@@ -646,6 +724,7 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
                     when is_standing and latest_rule = rule_id then latest_id
                     when is_standing
                         then 'same work as ' || latest_id || ' opened by ' || latest_rule
+                    when is_held_out then '{HELD_OUT}'
                     when is_superseded then 'superseded'
                     when not is_free then 'waits for ' || after_playbook
                     when piece_from_on < cool_on

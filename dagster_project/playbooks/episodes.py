@@ -40,6 +40,15 @@ def severity_rank(word: str) -> str:
     return f"case {word} {whens} end"
 
 
+def held_out(params: str, account_id: str) -> str:
+    """SQL: whether an account is in the control group of a rule (`params`: its rule_params).
+
+    The hash has no rule in it, so that the rules of one playbook hold out the same accounts.
+    """
+    place = f"md5_number_lower(concat('holdout|', {params}.playbook_id, '|', {account_id}))"
+    return f"({params}.holdout_ratio > 0 and {place} % 1000000 < {params}.holdout_ratio * 1000000)"
+
+
 @dataclass
 class EpisodeCounts:
     """How many actions of the run were continued and opened, and in how many rounds."""
@@ -94,14 +103,15 @@ def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
             hysteresis_days integer, reraise_days integer, expires_days integer,
             closes_when_clear boolean, auto_close_id varchar, priority integer,
             raises_open_work boolean, after_playbook varchar, after_state varchar,
-            after_min_days integer, survives_churn boolean, plan_days integer, why varchar
+            after_min_days integer, survives_churn boolean, plan_days integer, why varchar,
+            holdout_ratio double
         )
         """
     )
     for rule in rules.rules:
         playbook = rules.playbooks[rule.playbook_id]
         con.execute(
-            f"insert into rule_params values ({', '.join('?' * 21)})",
+            f"insert into rule_params values ({', '.join('?' * 22)})",
             [
                 rule.rule_id,
                 rule.version,
@@ -124,11 +134,13 @@ def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
                 playbook.survives_churn,
                 plan_days(playbook),
                 rule.why,
+                rule.holdout_ratio,
             ],
         )
     con.execute(
         "create or replace temp table playbook_params (playbook_id varchar, horizon_days integer,"
-        " objective_scope varchar, counts_from varchar, is_on_data boolean)"
+        " objective_scope varchar, counts_from varchar, is_on_data boolean, becomes boolean,"
+        " clears boolean, rise_name varchar, rise_by double)"
     )
     con.execute(
         "create or replace temp table escalation_steps"
@@ -145,13 +157,17 @@ def register_rules(con: duckdb.DuckDBPyConnection, rules: RuleBook) -> None:
     for playbook in rules.deployed:
         goal = playbook.objective
         con.execute(
-            "insert into playbook_params values (?, ?, ?, ?, ?)",
+            "insert into playbook_params values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 playbook.id,
                 goal.horizon_days,
                 goal.scope,
                 goal.counts_from,
-                goal.condition is not None,
+                goal.is_on_data,
+                goal.becomes,
+                goal.clears,
+                goal.rise.name if goal.rise else None,
+                goal.rise.by if goal.rise else None,
             ],
         )
         for number, step in enumerate(playbook.escalation, start=1):
@@ -317,6 +333,7 @@ def _load_matches(
         inner join rule_params as params on spans.condition_id = params.rule_id
         where spans.verdict = 'matched' and list_contains(?, params.playbook_id)
             and (spans.to_on is null or spans.to_on + params.hysteresis_days - 1 >= {start})
+            and not {held_out("params", "spans.account_id")}
         """,
         [list(layer)],
     )

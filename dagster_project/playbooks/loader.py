@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from string import Formatter
@@ -64,12 +64,15 @@ _REQUIRED_SETTINGS = ("severity", "sla_days", "cooldown_days", "hysteresis_days"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def load_rules(folder: Path, gauges: Iterable[Gauge] = ()) -> RuleBook:
+def load_rules(
+    folder: Path, gauges: Iterable[Gauge] = (), *, deployed: Collection[str] = ()
+) -> RuleBook:
     """Read and check every rule file of `folder`.
 
     Args:
         folder: where the YAML files are.
         gauges: names that policy adds to those of the scopes.
+        deployed: ids of drafts that are taken as deployed (for replaying them).
 
     Raises:
         ConfigError: with every fault found, in order of file and line.
@@ -78,7 +81,7 @@ def load_rules(folder: Path, gauges: Iterable[Gauge] = ()) -> RuleBook:
         raise ConfigError(
             "the rules cannot be read", [Fault(str(folder), 0, "", "there is no such folder")]
         )
-    loader = _Loader(folder, gauges)
+    loader = _Loader(folder, gauges, deployed)
     book = loader.load()
     if loader.faults or book is None:
         raise ConfigError(f"the rules have {len(loader.faults)} fault(s)", loader.faults)
@@ -88,9 +91,10 @@ def load_rules(folder: Path, gauges: Iterable[Gauge] = ()) -> RuleBook:
 class _Loader:
     """One reading of one folder."""
 
-    def __init__(self, folder: Path, gauges: Iterable[Gauge]) -> None:
+    def __init__(self, folder: Path, gauges: Iterable[Gauge], deployed: Collection[str]) -> None:
         self.folder = folder
-        self.folder = folder
+        self.deployed = deployed
+        self.drafts_taken: list[str] = []
         self.scopes, self.faults = scopes_with(gauges)
         self.documents: dict[str, Document] = {}
         self.playbooks: dict[str, Playbook] = {}
@@ -118,6 +122,7 @@ class _Loader:
             conditions=tuple(sorted(self.conditions, key=lambda one: one.condition_id)),
             strata=strata,
             scopes=self.scopes,
+            drafts_taken=tuple(self.drafts_taken),
         )
 
     # -- reading --------------------------------------------------------------------------------
@@ -224,6 +229,9 @@ class _Loader:
             if playbook.id in self.playbooks:
                 self.faults.append(document.fault(("id",), f"{playbook.id} is defined twice"))
                 continue
+            if playbook.status == "draft" and playbook.id in self.deployed:
+                playbook = playbook.model_copy(update={"status": "deployed"})  # noqa: PLW2901
+                self.drafts_taken.append(playbook.id)
             self.playbooks[playbook.id] = playbook
 
     # -- relations between files ------------------------------------------------------------------
@@ -368,6 +376,7 @@ class _Loader:
                 playbook.objective.condition,
                 self.scopes[playbook.objective.scope].names,
             )
+        self._check_objective(playbook, document)
         if objective is not None and is_running(playbook):
             self.conditions.append(
                 Condition(
@@ -380,6 +389,30 @@ class _Loader:
                 )
             )
         self._run_tests(playbook, rules, document)
+
+    def _check_objective(self, playbook: Playbook, document: Document) -> None:
+        goal = playbook.objective
+        if goal.becomes and goal.condition is None:
+            self.faults.append(
+                document.fault(
+                    ("objective", "becomes"), "becomes says when a condition counts; there is none"
+                )
+            )
+        if goal.rise is not None and goal.rise.name == "readiness_ratio":
+            without = [
+                trigger.rule
+                for trigger in playbook.triggers
+                if not self.scopes[trigger.scope].has_area
+            ]
+            if without:
+                self.faults.append(
+                    document.fault(
+                        ("objective", "rise"),
+                        f"the work of {', '.join(without)} has no solution area whose readiness"
+                        " could rise",
+                        "use health_score, or a condition",
+                    )
+                )
 
     def _settings(
         self, playbook: Playbook, trigger: Trigger, document: Document, place: Place
@@ -485,7 +518,8 @@ class _Loader:
         placeholders = [field for _, field, _, _ in _template_fields(trigger.why)]
         self._check_names(document, (*place, "why"), placeholders, names)
         evidence += [name for name in placeholders if name in names]
-        if settings is None:
+        if settings is None or (trigger.signal is not None and signal is None):
+            # A signal that is not there is a fault of its own, told where it belongs.
             return None
         is_event = signal is not None and signal.kind == "event"
         auto_close_id = self._auto_close(trigger, settings["auto_close"], is_event, document, place)
@@ -513,6 +547,7 @@ class _Loader:
             hysteresis_days=settings["hysteresis_days"],
             reraise_days=settings["reraise_days"],
             expires_days=settings["expires_days"],
+            holdout_ratio=settings["holdout_ratio"] or 0.0,
             closes_when_clear=closing is not None and closing.when == "trigger_clears",
             auto_close_id=auto_close_id,
             priority=trigger.priority,

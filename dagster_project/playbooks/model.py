@@ -98,6 +98,11 @@ class RuleSettings(Part):
     expires_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
         None, description="Days after opening at which an untouched action closes as expired."
     )
+    holdout_ratio: Annotated[float, Field(ge=0, le=0.5)] | None = Field(
+        None,
+        description="Share of accounts for which the rule opens nothing, as a control group of a"
+        " real experiment: chosen once by a stable hash of playbook and account.",
+    )
 
 
 class Trigger(RuleSettings):
@@ -147,13 +152,37 @@ class Agenda(Part):
     blocks: list[AgendaBlock] = Field(min_length=1, description="In order.")
 
 
+class Rise(Part):
+    """A value that must rise from what it was on the opening day."""
+
+    name: Literal["health_score", "readiness_ratio"] = Field(
+        description="health_score of the account, or readiness_ratio of the action's solution"
+        " area: within its stage, or by reaching a higher one."
+    )
+    by: Annotated[float, Field(gt=0)] = Field(description="By how much, in the name's unit.")
+
+
 class Objective(Part):
-    """What the playbook is for: a condition on data, or the work itself done in time."""
+    """What the playbook is for: true on data, or the work itself done in time.
+
+    `condition`, `rise` and `clears` are ways to reach it; whichever holds first within the horizon
+    meets it. With none of them the objective is the work itself, completed within horizon_days of
+    its opening.
+    """
 
     condition: Text | None = Field(
         None,
-        description="A condition over the names of `scope`. Without one the objective is the work"
-        " itself, completed within horizon_days of its opening.",
+        description="A condition over the names of `scope`. An action about the whole account is"
+        " met by anything of the scope, any other by its own thing or solution area.",
+    )
+    becomes: bool = Field(
+        False, description="The condition counts only if it did not hold on the opening day."
+    )
+    rise: Rise | None = Field(None, description="A value that must rise since the opening day.")
+    clears: bool = Field(
+        False,
+        description="What the rule that opened the action matched no longer holds, while the"
+        " account is still a customer.",
     )
     scope: ScopeName = Field("account", description="Where the condition is judged.")
     horizon_days: Annotated[int, Field(ge=1, le=730)] = Field(
@@ -163,6 +192,11 @@ class Objective(Part):
         "completed", description="First day that counts: completion, or already the opening."
     )
     meaning: Text = Field(description="The objective in words.")
+
+    @property
+    def is_on_data(self) -> bool:
+        """Whether data tell if it was reached; else the work itself is the objective."""
+        return self.condition is not None or self.rise is not None or self.clears
 
 
 class EscalationStep(Part):

@@ -6,7 +6,7 @@ Belongs here: what an agent reads. Does not belong here: deciding what is open.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from string import Formatter
@@ -21,6 +21,10 @@ AGENTS: tuple[str, ...] = get_args(Role)
 # Read by the meeting-notes agent: it supports calls, whoever owns them.
 _NOTES_AGENT = "meeting_notes"
 SCHEMA_VERSION = 1
+# What there is still to do: of no use once an action is closed.
+_PLAN = frozenset(
+    {"steps", "checklist", "agenda", "intervention", "escalation_path", "days_past_due"}
+)
 
 
 def write_queues(con: duckdb.DuckDBPyConnection, out_dir: Path, as_of: date) -> list[Path]:
@@ -29,35 +33,21 @@ def write_queues(con: duckdb.DuckDBPyConnection, out_dir: Path, as_of: date) -> 
     A record stands in the queue of its owner's role; calls stand in the queue of the meeting-notes
     agent as well, with `queue_role` support. The order is stable: severity, due date, action.
     """
-    definitions = {
-        str(playbook_id): json.loads(definition)
-        for playbook_id, definition in con.execute(
-            f"select playbook_id, definition from {PLAYBOOKS.name}"
-        ).fetchall()
-    }
-    cursor = con.execute(
-        f"""
-        select actions.*, rules.why, account.account_name, account.tier, account.region,
-            cast(account.arr_usd as double) as arr_usd, account.next_renewal_on, account.realm,
-            account.node
-        from {ACTIONS.name} as actions
-        left join {RULES.name} as rules on actions.rule_id = rules.rule_id
-        left join marts.dim_account as account on actions.account_id = account.account_id
-        where actions.closed_on is null
-        order by case actions.severity when 'critical' then 0 when 'high' then 1
-            when 'medium' then 2 else 3 end, actions.due_on, actions.action_id
-        """
+    definitions = _definitions(con)
+    actions = _action_rows(
+        con,
+        "actions.closed_on is null",
+        "case actions.severity when 'critical' then 0 when 'high' then 1 when 'medium' then 2"
+        " else 3 end, actions.due_on, actions.action_id",
     )
-    names = [column[0] for column in cursor.description or ()]
     lines: dict[str, list[str]] = {agent: [] for agent in AGENTS}
-    for row in cursor.fetchall():
-        action = dict(zip(names, row, strict=True))
+    for action in actions:
         definition = definitions.get(action["playbook_id"], {})
         record = _record(action, definition, as_of)
-        lines[action["owner_role"]].append(_line({**record, "queue_role": "owner"}))
+        lines[action["owner_role"]].append(json_line({**record, "queue_role": "owner"}))
         helps = _NOTES_AGENT in definition.get("supporting_roles", [])
         if helps and action["owner_role"] != _NOTES_AGENT and record["call_type"]:
-            lines[_NOTES_AGENT].append(_line({**record, "queue_role": "support"}))
+            lines[_NOTES_AGENT].append(json_line({**record, "queue_role": "support"}))
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = []
     for agent in AGENTS:
@@ -67,8 +57,61 @@ def write_queues(con: duckdb.DuckDBPyConnection, out_dir: Path, as_of: date) -> 
     return paths
 
 
-def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, sort_keys=True, default=str) + "\n"
+def action_records(
+    con: duckdb.DuckDBPyConnection, as_of: date, action_ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Records of single actions, by id: open ones as in their queue, closed ones without the plan.
+
+    Both say how they ended: `closed_on`, `close_reason`, `outcome`, `objective_status`.
+    """
+    definitions = _definitions(con)
+    records: dict[str, dict[str, Any]] = {}
+    for action in _action_rows(
+        con, "actions.action_id in (select unnest(?))", "actions.action_id", [list(action_ids)]
+    ):
+        record = _record(action, definitions.get(action["playbook_id"], {}), as_of)
+        if action["closed_on"] is not None:
+            record = {key: value for key, value in record.items() if key not in _PLAN}
+        ending = ("closed_on", "close_reason", "cancel_reason", "outcome", "objective_status")
+        records[action["action_id"]] = {**record, **{key: action[key] for key in ending}}
+    return records
+
+
+def _definitions(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    rows = con.execute(f"select playbook_id, definition from {PLAYBOOKS.name}").fetchall()
+    return {str(playbook_id): json.loads(definition) for playbook_id, definition in rows}
+
+
+def _action_rows(
+    con: duckdb.DuckDBPyConnection, where: str, order: str, parameters: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """Actions with what the account and the rule add to them."""
+    cursor = con.execute(
+        f"""
+        select actions.*, rules.why, account.account_name, account.tier, account.region,
+            cast(account.arr_usd as double) as arr_usd, account.next_renewal_on, account.realm,
+            account.node
+        from {ACTIONS.name} as actions
+        left join {RULES.name} as rules on actions.rule_id = rules.rule_id
+        left join marts.dim_account as account on actions.account_id = account.account_id
+        where {where}
+        order by {order}
+        """,
+        list(parameters),
+    )
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """A record as one line of JSON, names in order.
+
+    Marks that some readers take for the end of a line are escaped: a name may hold them.
+    """
+    text = json.dumps(record, ensure_ascii=False, sort_keys=True, default=str)
+    for mark in ("\u0085", "\u2028", "\u2029"):
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text + "\n"
 
 
 def _record(

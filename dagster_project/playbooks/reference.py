@@ -32,6 +32,7 @@ _FIELD_TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("agendas[].blocks[]", model.AgendaBlock),
     ("interventions[]", model.Intervention),
     ("objective", model.Objective),
+    ("objective.rise", model.Rise),
     ("escalation[]", model.EscalationStep),
     ("tests[]", model.InlineTest),
     ("signals.yml: signals[]", model.SignalDefinition),
@@ -115,7 +116,7 @@ def _type_words(annotation: Any) -> str:
         return f"list of {_type_words(get_args(annotation)[0])}"
     if origin is dict:
         return "mapping"
-    words = {str: "text", int: "whole number", bool: "true or false"}
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     return words.get(annotation, "part")
 
 

@@ -64,6 +64,7 @@ class Rule:
     hysteresis_days: int
     reraise_days: int | None
     expires_days: int | None
+    holdout_ratio: float
     closes_when_clear: bool
     auto_close_id: str | None
     priority: int
@@ -97,6 +98,8 @@ class RuleBook:
     conditions: tuple[Condition, ...]
     strata: tuple[tuple[str, ...], ...]
     scopes: Mapping[ScopeName, Scope]
+    #: drafts that the caller had taken as deployed
+    drafts_taken: tuple[str, ...] = ()
 
     @property
     def deployed(self) -> tuple[Playbook, ...]:

@@ -32,6 +32,9 @@ SUBSCRIPTION_START_DAYS = 120
 CHURN_DAYS = 14
 
 
+_NO_AREA = "cast(null as varchar)"
+
+
 @dataclass(frozen=True)
 class Source:
     """One relation joined to a scope's base.
@@ -74,6 +77,11 @@ class Scope:
     def names(self) -> Names:
         """The published names of this scope."""
         return Names(column.name for column in self.columns)
+
+    @property
+    def has_area(self) -> bool:
+        """Whether its things belong to a solution area."""
+        return self.area_sql != _NO_AREA
 
     def sql(
         self, wanted: Iterable[str], from_on: date, to_on: date, known_from: Mapping[str, date]
@@ -190,7 +198,8 @@ _ZONE_RANK = (
 )
 
 
-def _rank(zone: str) -> str:
+def zone_rank(zone: str) -> str:
+    """SQL for the place of a zone: 0 green … 3 red."""
     return _ZONE_RANK.replace("{zone}", zone)
 
 
@@ -282,7 +291,8 @@ _ACCOUNT_SOURCES: dict[str, Source] = {
             " where created_on is not null and (removed_on is null or removed_on > created_on)",
             "fact.created_on",
             "fact.created_on + 30",
-            "count(*) as objectives_recorded_30d_count",
+            "count(*) as objectives_recorded_30d_count,"
+            " count(*) filter (where fact.created_on = fact.as_of_date) as recorded_count",
         )
     ),
     "expansions": Source(
@@ -292,7 +302,8 @@ _ACCOUNT_SOURCES: dict[str, Source] = {
             " from staging.stg_crm__opportunities where kind = 'expansion'".replace("{far}", _FAR),
             "fact.created_on",
             "fact.past_on",
-            "count(*) as open_expansion_count",
+            "count(*) as open_expansion_count,"
+            " count(*) filter (where fact.created_on = fact.as_of_date) as created_count",
         )
     ),
     "reviews": Source(
@@ -300,6 +311,18 @@ _ACCOUNT_SOURCES: dict[str, Source] = {
         " staging.stg_crm__touchpoints where call_type = 'executive_review'"
         " and is_executive_present and held_on between {from_on} and {to_on}"
         " and (removed_on is null or removed_on > held_on)"
+        " group by all",
+    ),
+    "renewals": Source(
+        "select subscription.account_id, subscription.started_on as as_of_date,"
+        " sum(cast(subscription.arr_usd as double)) / nullif(sum(cast(previous.arr_usd as double)),"
+        " 0) as arr_ratio from staging.stg_crm__subscriptions as subscription"
+        " inner join staging.stg_crm__subscriptions as previous"
+        " on subscription.previous_subscription_id = previous.subscription_id"
+        " and subscription.account_id = previous.account_id"
+        " where subscription.started_on between {from_on} and {to_on}"
+        " and (subscription.removed_on is null"
+        " or subscription.removed_on > subscription.started_on)"
         " group by all",
     ),
     "areas": Source(
@@ -340,7 +363,8 @@ _ACCOUNT_COLUMNS: tuple[Column, ...] = (
     _column("is_zone_changed", "boolean", "", "the zone differs from the day before",
             "health.health_zone <> health.previous_health_zone", "health"),
     _column("is_zone_worsened", "boolean", "", "the zone is worse than the day before",
-            f"{_rank('health.health_zone')} > {_rank('health.previous_health_zone')}", "health"),
+            f"{zone_rank('health.health_zone')} > {zone_rank('health.previous_health_zone')}",
+            "health"),
     _column("score_change_7d", "number", "points", "score against 7 days before",
             "round(health.health_score - health_7.health_score, 9)", "health", "health_7"),
     _column("score_change_30d", "number", "points", "score against 30 days before",
@@ -413,10 +437,19 @@ _ACCOUNT_COLUMNS: tuple[Column, ...] = (
             " recorded in 30 days",
             "coalesce(objectives.objectives_recorded_30d_count, {known:success_objectives})",
             "objectives"),
+    _column("objectives_recorded_count", "number", "objectives", "success objectives recorded that"
+            " day", "coalesce(objectives.recorded_count, {known:success_objectives})",
+            "objectives"),
     _column("open_expansion_count", "number", "opportunities", "open expansion opportunities",
             "coalesce(expansions.open_expansion_count, {known:opportunities})", "expansions"),
+    _column("expansions_created_count", "number", "opportunities", "expansion opportunities"
+            " created that day", "coalesce(expansions.created_count, {known:opportunities})",
+            "expansions"),
     _column("is_executive_review_held", "boolean", "", "an executive review with an executive was"
             " held that day", "coalesce(reviews.is_held, {known:touchpoints} = 1)", "reviews"),
+    _column("renewal_arr_ratio", "number", "ratio", "revenue of the subscriptions that start that"
+            " day and renew earlier ones, against those; missing on any other day",
+            "round(renewals.arr_ratio, 9)", "renewals"),
     _column("has_optimized_area", "boolean", "", "any solution area is optimized",
             "areas.has_optimized_area", "areas"),
 )  # fmt: skip
@@ -592,6 +625,8 @@ _CALL_COLUMNS: tuple[Column, ...] = (
             " trailing", "base.attendance_ratio"),
     _column("is_call_held", "boolean", "", "a call of the type was held that day",
             "held.account_id is not null", "held"),
+    _column("is_slot_met", "boolean", "", "the planned call was held that day, by its grace",
+            "base.is_slot_met"),
     *_SHARED_NAMES,
 )  # fmt: skip
 
@@ -609,7 +644,8 @@ with planned as (
 coming as (
     select planned.account_id, planned.call_type, planned.as_of_date, slot.slot_number,
         planned.next_due_on as due_on, cast(null as date) as grace_ends_on, false as is_missed,
-        planned.adherence_ratio, planned.attendance_ratio, planned.consecutive_missed_count
+        planned.adherence_ratio, planned.attendance_ratio, planned.consecutive_missed_count,
+        false as is_slot_met
     from planned
     asof inner join marts.fct_cadence_slot as slot
         on planned.account_id = slot.account_id and planned.call_type = slot.call_type
@@ -649,13 +685,25 @@ past as (
     select account_id, call_type, slot_number, as_of_date, due_on, grace_ends_on,
         as_of_date > grace_ends_on as is_missed
     from ({standing_days("select * from late", "fact.late_from_on", "fact.late_past_on")})
+),
+-- One more day, so that its being met can be seen.
+met as (
+    select account_id, call_type, slot_number, met_on as as_of_date, due_on, grace_ends_on
+    from marts.fct_cadence_slot
+    where met_on between {{from_on}} and {{to_on}}
+),
+ended as (
+    select *, false as is_slot_met from past
+    union all
+    select account_id, call_type, slot_number, as_of_date, due_on, grace_ends_on, false, true
+    from met
 )
 select * from coming
 union all
 select past.account_id, past.call_type, past.as_of_date, past.slot_number, past.due_on,
     past.grace_ends_on, past.is_missed, planned.adherence_ratio, planned.attendance_ratio,
-    planned.consecutive_missed_count
-from past
+    planned.consecutive_missed_count, past.is_slot_met
+from ended as past
 inner join planned on past.account_id = planned.account_id
     and past.call_type = planned.call_type and past.as_of_date = planned.as_of_date
 """
@@ -736,6 +784,11 @@ _OPPORTUNITY_COLUMNS: tuple[Column, ...] = (
             "base.as_of_date - coalesce(calls.last_held_on,"
             " account.customer_since_on + {known:touchpoints})",
             "account", "calls"),
+    _column("is_called_since_closed", "boolean", "", "a call was held on the day it closed or"
+            " later; missing while open",
+            "case when base.closed_on <= base.as_of_date then"
+            " coalesce(calls.last_held_on >= base.closed_on, {known:touchpoints} = 1) end",
+            "calls"),
     *_SHARED_NAMES,
 )  # fmt: skip
 
@@ -793,7 +846,7 @@ SCOPES: dict[ScopeName, Scope] = {
             "an account, every day it is a customer",
             f"select * from intermediate.int_core__account_days where {_RANGE}",
             "'account'",
-            "cast(null as varchar)",
+            _NO_AREA,
             _ACCOUNT_SOURCES,
             _ACCOUNT_COLUMNS,
         ),
@@ -808,11 +861,11 @@ SCOPES: dict[ScopeName, Scope] = {
         ),
         Scope(
             "call",
-            f"a call the cadence plans, from {CALL_LEAD_DAYS} days before it is due until it is"
-            f" held, or {CALL_MISSED_DAYS} days after it was missed",
+            f"a call the cadence plans, from {CALL_LEAD_DAYS} days before it is due until the day"
+            f" it is held, or {CALL_MISSED_DAYS} days after it was missed",
             _CALL_BASE,
             _key("call", "base.call_type || ':' || base.slot_number"),
-            "cast(null as varchar)",
+            _NO_AREA,
             _CALL_SOURCES,
             _CALL_COLUMNS,
         ),
@@ -845,7 +898,7 @@ SCOPES: dict[ScopeName, Scope] = {
                 "fact.contact_id as thing_id, fact.role, fact.departed_on",
             ),
             _key("contact"),
-            "cast(null as varchar)",
+            _NO_AREA,
             _SHARED_SOURCES,
             _CONTACT_COLUMNS,
         ),
@@ -898,7 +951,7 @@ SCOPES: dict[ScopeName, Scope] = {
                 "fact.ticket_id as thing_id, fact.severity, fact.opened_at, fact.escalated_at",
             ),
             _key("ticket"),
-            "cast(null as varchar)",
+            _NO_AREA,
             _SHARED_SOURCES,
             _TICKET_COLUMNS,
         ),
@@ -909,7 +962,7 @@ SCOPES: dict[ScopeName, Scope] = {
             f" inner join ({_DAYS}) as day on fact.churned_on <= day.as_of_date"
             f" and day.as_of_date < fact.churned_on + {CHURN_DAYS}",
             "'account:left'",
-            "cast(null as varchar)",
+            _NO_AREA,
             {},
             _DEPARTURE_COLUMNS,
         ),

@@ -1,9 +1,10 @@
-"""Does the score work: held against what happened to the accounts afterwards.
+"""Does the score work, and do playbooks: held against what happened to the accounts afterwards.
 
-Belongs here: the backtest of the score (`backtest`, its tables, its page of text) and the weights
-that past outcomes would suggest (`policy_suggest`). Does not belong here: computing a score, or
-changing a policy; a suggestion is a file for a person to read. Everything at a day T is read
-from rows of that day; outcomes lie after T and are used only when their whole window is over.
+Belongs here: the backtest of the score (`backtest`, its tables, its page of text), the weights that
+past outcomes would suggest (`policy_suggest`) and what worked actions changed (`playbook_effect`).
+Does not belong here: computing a score, or changing a policy; a suggestion is a file for a person
+to read. Everything at a day T is read from rows of that day; outcomes lie after T and are used only
+when their whole window is over.
 """
 
 from dagster_project.proof.backtest import (
@@ -15,6 +16,14 @@ from dagster_project.proof.backtest import (
     backtest,
 )
 from dagster_project.proof.cohorts import Step
+from dagster_project.proof.effect import (
+    EFFECT_TABLES,
+    EffectResult,
+    EffectRow,
+    playbook_effect,
+    render_effect,
+    store_effect,
+)
 from dagster_project.proof.options import ProofOptions, proof_options
 from dagster_project.proof.render import render_backtest, render_suggestion
 from dagster_project.proof.suggest import Suggestion, policy_suggest
@@ -22,8 +31,11 @@ from dagster_project.proof.tables import BACKTEST_TABLES, TableSpec, store_backt
 
 __all__ = [
     "BACKTEST_TABLES",
+    "EFFECT_TABLES",
     "BacktestResult",
     "CalibrationRow",
+    "EffectResult",
+    "EffectRow",
     "LeadTimeRow",
     "ProofOptions",
     "Step",
@@ -32,9 +44,12 @@ __all__ = [
     "TableSpec",
     "ZoneRow",
     "backtest",
+    "playbook_effect",
     "policy_suggest",
     "proof_options",
     "render_backtest",
+    "render_effect",
     "render_suggestion",
     "store_backtest",
+    "store_effect",
 ]

@@ -9,6 +9,7 @@ import duckdb
 from dagster_project.errors import ConfigError, Fault
 
 _POLICY_FILE = "dbt/seeds/proof/proof_policy.csv"
+EFFECT_PREFIX = "effect_"
 _HORIZONS_FILE = "dbt/seeds/proof/proof_horizons.csv"
 
 
@@ -82,6 +83,8 @@ def proof_options(con: duckdb.DuckDBPyConnection) -> ProofOptions:
     wanted = {
         field.name: field.type for field in fields(ProofOptions) if field.name != "horizons_days"
     }
+    # The effect of playbooks has its own parameters in the same seed; see `effect_options`.
+    given = {name: value for name, value in given.items() if not name.startswith(EFFECT_PREFIX)}
     faults = [
         Fault(_POLICY_FILE, 0, name, "this parameter is missing", "add its row")
         for name in wanted
@@ -109,4 +112,63 @@ def proof_options(con: duckdb.DuckDBPyConnection) -> ProofOptions:
         suggest_horizon_days=int(given["suggest_horizon_days"]),
         suggest_validation_ratio=given["suggest_validation_ratio"],
         suggest_min_accounts_per_weight=int(given["suggest_min_accounts_per_weight"]),
+    )
+
+
+@dataclass(frozen=True)
+class EffectOptions:
+    """How alike two accounts must be to be compared; the `effect_` parameters of `proof_policy`."""
+
+    landmark_days: int
+    score_caliper_points: float
+    trend_caliper_points: float
+    arr_ratio_max: float
+    comparisons_max: int
+    min_matched_ratio: float
+    max_imbalance_sd: float
+
+
+def effect_options(con: duckdb.DuckDBPyConnection) -> EffectOptions:
+    """The effect's options in the schema `policy` of a build or published file.
+
+    Raises:
+        ConfigError: the seed is not loaded, or a parameter is missing or out of range.
+    """
+    try:
+        given = dict(
+            con.execute(
+                "select parameter, value from policy.proof_policy"
+                f" where starts_with(parameter, '{EFFECT_PREFIX}') order by parameter"
+            ).fetchall()
+        )
+    except duckdb.CatalogException as error:
+        raise ConfigError(
+            f"the policy of the proof is not in this file: run `csp run` once, so that "
+            f"{_POLICY_FILE} is loaded"
+        ) from error
+    least = {"min_matched_ratio": 0.0, "arr_ratio_max": 1.0}
+    faults = []
+    values: dict[str, float] = {}
+    for field in fields(EffectOptions):
+        name = EFFECT_PREFIX + field.name
+        if name not in given:
+            faults.append(Fault(_POLICY_FILE, 0, name, "this parameter is missing", "add its row"))
+            continue
+        value = float(given[name])
+        values[field.name] = value
+        if value <= least.get(field.name, 0.0):
+            limit = least.get(field.name, 0.0)
+            faults.append(Fault(_POLICY_FILE, 0, name, f"{value:g} must be over {limit:g}"))
+        if field.type == "int" and not value.is_integer():
+            faults.append(Fault(_POLICY_FILE, 0, name, f"{value:g} must be a whole number"))
+    if faults:
+        raise ConfigError("the policy of the proof is wrong:", faults)
+    return EffectOptions(
+        landmark_days=int(values["landmark_days"]),
+        score_caliper_points=values["score_caliper_points"],
+        trend_caliper_points=values["trend_caliper_points"],
+        arr_ratio_max=values["arr_ratio_max"],
+        comparisons_max=int(values["comparisons_max"]),
+        min_matched_ratio=values["min_matched_ratio"],
+        max_imbalance_sd=values["max_imbalance_sd"],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,15 @@ def connect(
         yield connection
     finally:
         connection.close()
+
+
+def copy_database(source: Path, copy: Path) -> None:
+    """Copy a DuckDB file with what is not yet merged into it; keep it open for reading meanwhile,
+    so that nobody writes it."""
+    for suffix in ("", ".wal"):
+        part = source.with_name(source.name + suffix)
+        if part.exists():
+            shutil.copyfile(part, copy.with_name(copy.name + suffix))
 
 
 @contextmanager

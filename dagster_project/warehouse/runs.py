@@ -140,6 +140,15 @@ def current_window(con: duckdb.DuckDBPyConnection) -> RunWindow:
     return RunWindow(*row)
 
 
+def next_publication_number(con: duckdb.DuckDBPyConnection) -> int:
+    """The number the next publication will have."""
+    row = con.execute(
+        "select coalesce(max(publication_number), 0) + 1 from pipeline.publications"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def note_publication(con: duckdb.DuckDBPyConnection, window: RunWindow, config_sha256: str) -> None:
     """Record that the range was published, and forget what was pending."""
     con.execute("begin")

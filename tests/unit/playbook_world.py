@@ -67,7 +67,8 @@ TABLES = {
     " amount_usd decimal(18, 2), probability_ratio double, valid_from_on date, valid_to_on date",
     "staging.stg_crm__subscriptions": "subscription_id varchar, account_id varchar,"
     " solution_area varchar, started_on date, ended_on date, go_live_on date,"
-    " is_displacement boolean, previous_subscription_id varchar, removed_on date",
+    " is_displacement boolean, previous_subscription_id varchar, arr_usd decimal(18, 2),"
+    " removed_on date",
     "staging.stg_crm__touchpoints": "touchpoint_id varchar, account_id varchar,"
     " call_type varchar, held_on date, is_executive_present boolean, removed_on date",
     "staging.stg_crm__playbook_runs": "action_id varchar, event varchar, occurred_on date,"

@@ -33,6 +33,8 @@ WALL_CLOCK_PYTHON = {
     ("datetime", "utcnow"),
     ("time", "time"),
 }
+# A signature holds the moment of sending, or it could be replayed; no result reads it.
+MAY_READ_THE_CLOCK = {"webhook.py"}
 
 
 def python_files() -> list[Path]:
@@ -92,6 +94,8 @@ def test_only_defs_and_above_know_dagster(path: Path) -> None:
 
 @pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_no_wall_clock_in_python(path: Path) -> None:
+    if path.name in MAY_READ_THE_CLOCK:
+        return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             assert (node.value.id, node.attr) not in WALL_CLOCK_PYTHON, f"line {node.lineno}"

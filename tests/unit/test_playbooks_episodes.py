@@ -423,3 +423,36 @@ def test_a_failing_run_leaves_everything_as_it_was(rules: RuleBook) -> None:
 def test_a_range_that_ends_before_it_starts_is_refused(rules: RuleBook) -> None:
     with pytest.raises(ValueError, match="ends before it starts"):
         run_playbooks(open_world(), rules, day(2), day(1))
+
+
+def test_a_held_out_share_of_accounts_opens_nothing_and_stays_the_same(tmp_path: Path) -> None:
+    files = {
+        name: text.replace("cooldown_days: 5,", "cooldown_days: 5, holdout_ratio: 0.3,")
+        for name, text in RULE_FILES.items()
+    }
+    experiment = load_rules(write_rules(tmp_path / "e", files))
+    con = open_world()
+    for number in range(200):
+        add_account(con, f"account-{number}", [75, 65, 75, 75, 75])
+    run_playbooks(con, experiment, day(0), day(1))
+    for number in range(2, 5):
+        run_playbooks(con, experiment, day(number), day(number))
+    opened = {account for (account,) in triage(con, "account_id")}
+    held = {
+        account
+        for (account,) in con.execute(
+            "select account_id from playbooks.rule_states"
+            " where rule_id = 'under_line' and verdict = 'suppressed' and reason = 'held out'"
+        ).fetchall()
+    }
+    assert not opened & held
+    assert len(opened | held) == 200
+    # 60 expected, standard deviation 6.5: the hash is fixed, so this cannot flicker.
+    assert 40 <= len(held) <= 80
+    # A larger share holds out these and more.
+    more = {name: text.replace("0.3,", "0.5,") for name, text in files.items()}
+    again = open_world()
+    for number in range(200):
+        add_account(again, f"account-{number}", [75, 65, 75, 75, 75])
+    run_playbooks(again, load_rules(write_rules(tmp_path / "m", more)), day(0), day(4))
+    assert {account for (account,) in triage(again, "account_id")} < opened

@@ -284,8 +284,10 @@ def test_a_met_call_is_work_no_more_and_no_feed_is_no_work(con: duckdb.DuckDBPyC
             account_state="active",
             consecutive_missed_count=None if number < 2 else 0,
         )
-    found = values(con, "call", "days_to_due")
-    assert sorted(number for _, number in found) == [2, 3, 4, 5]
+    found = values(con, "call", "days_to_due", "is_slot_met")
+    assert {number: row[1] for (_, number), row in found.items()} == {
+        2: False, 3: False, 4: False, 5: False, 6: True,
+    }  # fmt: skip
 
 
 def test_an_area_knows_its_stage_its_move_and_whether_it_is_the_weakest(

@@ -59,7 +59,7 @@ def test_the_shipped_catalogue_is_whole() -> None:
     assert by_rule["security_new_area"].text == "solution_area == 'security'"
     assert by_rule["security_new_area"].signal == "SIG_LC_002"
     assert by_rule["triage_score_under_line"].text == "health_score < 70"
-    assert by_rule["triage_score_under_line"].signal == "SIG_HLT_001"
+    assert by_rule["triage_component_red"].signal == "SIG_HLT_001"
     assert by_rule["renewal_window"].text == "days_to_renewal <= 180"
     assert by_rule["renewal_window"].signal == "SIG_LC_003"
     assert by_rule["call_due"].signal == "cadence_call_due"
@@ -252,3 +252,10 @@ def test_any_cut_or_scramble_of_a_file_is_told_or_loads(
     except ConfigError as error:
         assert error.faults
         assert all(re.match(r"\S", fault.message) for fault in error.faults)
+
+
+def test_a_broken_signals_file_is_one_fault_and_no_crash(tmp_path: Path) -> None:
+    folder = write_rules(tmp_path, {**RULE_FILES, "signals.yml": "signals: [\n"})
+    with pytest.raises(ConfigError) as refused:
+        load_rules(folder)
+    assert {fault.file for fault in refused.value.faults} == {"signals.yml"}

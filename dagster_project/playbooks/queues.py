@@ -9,13 +9,13 @@ import json
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from string import Formatter
 from typing import Any, get_args
 
 import duckdb
 
 from dagster_project.playbooks.model import Role
 from dagster_project.playbooks.tables import ACTIONS, PLAYBOOKS, RULES
+from dagster_project.sentences import write_why
 
 AGENTS: tuple[str, ...] = get_args(Role)
 # Read by the meeting-notes agent: it supports calls, whoever owns them.
@@ -139,23 +139,3 @@ def _record(
         "infohub": [f"{folder}/{path}" if folder else path
                     for path in definition.get("infohub", [])],
     }  # fmt: skip
-
-
-def write_why(template: str, evidence: Mapping[str, Any]) -> str:
-    """The rule's sentence with the evidence in it; what is missing reads `unknown`."""
-    text = ""
-    for before, name, _, _ in Formatter().parse(template):
-        text += before
-        if name:
-            text += _shown(evidence.get(name))
-    return text
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.2f}".rstrip("0").rstrip(".")
-    return str(value)

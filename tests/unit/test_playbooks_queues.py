@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dagster_project.playbooks import load_rules, run_playbooks, write_queues
-from dagster_project.playbooks.queues import AGENTS, write_why
+from dagster_project.playbooks.queues import AGENTS
+from dagster_project.sentences import write_why
 from tests.unit.playbook_world import (
     TRIAGE,
     actions,

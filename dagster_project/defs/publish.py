@@ -8,6 +8,12 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.defs.dbt_project import daily_tables, dictionary
+from dagster_project.defs.infohub import (
+    INFOHUB_KEY,
+    STAGED_KEY,
+    apply_staged,
+    write_calendars,
+)
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import write_queues
 from dagster_project.progress import stage
@@ -35,13 +41,14 @@ def config_sha256(settings: Settings) -> str:
 
 
 def export_day(settings: Settings) -> None:
-    """Write the day's tables, workbook, queues and manifest; the folder appears whole or not."""
+    """Write the day's tables, workbook, queues, calendars and manifest; whole or not at all."""
     with connect(settings.warehouse, settings, read_only=True) as con:
         as_of = current_window(con).as_of_date
 
         def add_files(folder: Path) -> None:
             write_workbook(con, folder / "metrics.xlsx", as_of)
             write_queues(con, folder / "actions", as_of)
+            write_calendars(con, folder / "calendar", as_of)
 
         write_exports(con, settings.exports, as_of, add_files)
 
@@ -55,6 +62,7 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
             if node["resource_type"] == "model" and "metrics" in node["tags"]
         ),
         *(dg.AssetKey(["playbooks", table]) for table in ("actions", "action_events")),
+        STAGED_KEY,
     ]
 
     @dg.multi_asset(
@@ -71,8 +79,15 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 EXPORTS_KEY,
                 deps=upstream,
                 group_name="published",
-                description="Parquet, CSV, the workbook, the agents' queues and the manifest.",
+                description="Parquet, CSV, the workbook, queues, calendars and the manifest.",
                 kinds={"parquet", "csv", "excel"},
+            ),
+            dg.AssetSpec(
+                INFOHUB_KEY,
+                deps=[STAGED_KEY],
+                group_name="published",
+                description="One folder per account, with what changed on the day put in place.",
+                kinds={"yaml"},
             ),
         ],
         pool=WRITER_POOL,
@@ -93,6 +108,8 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 config_sha256=config_sha256(settings),
                 before_swap=lambda: export_day(settings),
             )
+            # Renames only, and never before the day is out: the folders do not run ahead of it.
+            applied = apply_staged(settings.infohub, window.as_of_date)
             folder = settings.exports / window.as_of_date.isoformat()
             with connect(settings.warehouse, settings) as con:
                 note_counts(
@@ -105,6 +122,14 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                     },
                 )
         yield dg.MaterializeResult(asset_key=EXPORTS_KEY, metadata={"folder": str(folder)})
+        yield dg.MaterializeResult(
+            asset_key=INFOHUB_KEY,
+            metadata={
+                "folder": str(settings.infohub),
+                "files written": applied.written,
+                "left as they are": "\n".join(applied.faults) or "none",
+            },
+        )
         yield dg.MaterializeResult(
             asset_key=SNAPSHOT_KEY,
             metadata={

@@ -61,7 +61,7 @@ def success_plan(facts: Facts, account: Row) -> doc.SuccessPlan:
         customer_since_on=account["customer_since_on"],
         next_renewal_on=account["next_renewal_on"],
         team=[
-            doc.TeamMember(role=role, person=account[f"owner_{owner}"])  # type: ignore[arg-type]
+            doc.TeamMember(role=role, person=account[f"owner_{owner}"])
             for owner, role in EXTERNAL_ROLES.items()
             if account[f"owner_{owner}"]
         ],
@@ -227,7 +227,7 @@ def _journey_criterion(row: Row) -> doc.JourneyCriterion:
         threshold=rounded(row["threshold"]),
         met_since_on=row["met_since_on"],
         activity=row["activity_name"],
-        activity_status=activity_status,  # type: ignore[arg-type]
+        activity_status=activity_status,
     )
 
 

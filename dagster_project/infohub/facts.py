@@ -594,7 +594,8 @@ order by
 
 _TICKETS = """
 select
-    ticket.account_id, ticket.ticket_id, ticket.severity, cast(ticket.opened_at as date) as opened_on,
+    ticket.account_id, ticket.ticket_id, ticket.severity,
+    cast(ticket.opened_at as date) as opened_on,
     coalesce(cast(ticket.escalated_at as date) <= $as_of, false) as is_escalated
 from staging.stg_support__tickets as ticket
 where

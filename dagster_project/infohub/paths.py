@@ -3,9 +3,9 @@
 Belongs here: what a name may become, whose folder it is, and that no path leaves the InfoHub. Does
 not belong here: what stands in the folder.
 
-A folder name holds `a` to `z`, digits, `_` and `-` only. Accents are dropped (`é` -> `e`). Any other
-letter or digit is written as its code point (`а`, the Cyrillic one, -> `u0430`), so that two names
-that look alike can never be one folder, nor look like one. All else becomes `-`.
+A folder name holds `a` to `z`, digits, `_` and `-` only. Accents are dropped (`é` -> `e`). Any
+other letter or digit is written as its code point (Cyrillic `a` -> `u0430`), so that two names that
+look alike can never be one folder, nor look like one. All else becomes `-`.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Write:
     number: int
     path: str
     seen: tuple[int, int] | None
-    """Size and change time of the file it replaces, when it was staged; None when there was none."""
+    """Size and change time of the file it replaces, as staged; None when there was none."""
     instead_of: str | None = None
     """The same file's former name, which goes."""
 

@@ -98,7 +98,7 @@ def label(value: str | None) -> Markup:
 
 
 def bar(ratio: float | None, width: int = 20) -> Markup:
-    """A ratio as a bar of text, with the number; outside 0 to 1 the bar ends, the number does not."""
+    """A ratio as a bar of text, with the number; the bar ends at 0 and 1, the number does not."""
     if ratio is None:
         return Markup(NOTHING)
     full = round(min(max(ratio, 0.0), 1.0) * width)

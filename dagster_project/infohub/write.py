@@ -10,6 +10,7 @@ Belongs here: the order of things. Does not belong here: SQL, texts, renames.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -20,6 +21,7 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel
 
+from dagster_project.errors import CspError
 from dagster_project.infohub import compose, documents
 from dagster_project.infohub.facts import Facts, Row, read_facts, read_openings, read_places
 from dagster_project.infohub.paths import ARCHIVE, Folders, PathFault, assign_folders
@@ -27,7 +29,6 @@ from dagster_project.infohub.people import BrokenBlockError, merge
 from dagster_project.infohub.store import (
     AccountState,
     FileState,
-    HubState,
     Stage,
     load_state,
     own_digest,
@@ -39,6 +40,7 @@ from dagster_project.infohub.yaml_text import to_yaml
 
 FILES_TABLE = "pipeline.infohub_files"
 FAULTS_TABLE = "pipeline.infohub_faults"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # Raised when what a file says changes without its facts, templates or schema.
 _FORMAT = 1
 
@@ -51,9 +53,6 @@ class Artifact:
     path: str
     digest: str
     render: Callable[[], bytes | None]
-    call_type: str | None = None
-    slot_number: int | None = None
-    dated_on: date | None = None
     is_in_doubt: bool = False
     """What it is made from may have changed although its digest did not."""
 
@@ -95,9 +94,15 @@ def stage_infohub(
         ConfigError: a template is missing or wrong.
         CspError: the state of the InfoHub is not readable, or a link leads out of it.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    recover(root)
-    return _Staging(con, root, Templates(templates_folder), from_date, as_of).run()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        recover(root)
+        return _Staging(con, root, Templates(templates_folder), from_date, as_of).run()
+    except OSError as error:
+        raise CspError(
+            f"{root}: the InfoHub could not be staged ({error}) — free space or mend the "
+            "permission, then run again; the folders are as they were"
+        ) from error
 
 
 def note_files(con: duckdb.DuckDBPyConnection, staged: StagedHub) -> None:
@@ -111,7 +116,8 @@ def note_files(con: duckdb.DuckDBPyConnection, staged: StagedHub) -> None:
         columns: list[list[Any]] = [list(column) for column in zip(*staged.files, strict=True)]
         con.execute(
             f"insert into {FILES_TABLE} select unnest($1::varchar[]), unnest($2::varchar[]), "
-            "unnest($3::varchar[]), unnest($4::date[]), unnest($5::varchar[]), unnest($6::bigint[])",
+            "unnest($3::varchar[]), unnest($4::date[]), unnest($5::varchar[]), "
+            "unnest($6::bigint[])",
             columns,
         )
     if staged.faults:
@@ -313,18 +319,9 @@ class _Staging:
             if written is not None:
                 known.files[artifact.key] = written
         self._archive_old_packs(facts, account_id, known, current)
-        details = {artifact.key: artifact for artifact in artifacts}
         for key, one in sorted(known.files.items()):
-            artifact = details.get(key)  # type: ignore[assignment]
             self.staged.files.append(
-                (
-                    account_id,
-                    f"{folder}/{one.path}",
-                    key,
-                    artifact.dated_on if artifact else None,
-                    artifact.call_type if artifact else None,
-                    artifact.slot_number if artifact else None,
-                )
+                (account_id, f"{folder}/{one.path}", key, *_details(key, one.path))
             )
 
     def _take_over(self, known: AccountState, artifact: Artifact, current: set[str]) -> None:
@@ -338,23 +335,31 @@ class _Staging:
         self, artifact: Artifact, known: FileState | None, folder: str, account_id: str
     ) -> FileState | None:
         """Stage the file if it changed; what is known of it afterwards, None when it stays out."""
-        place = self._on_disk(folder, artifact.path)
+        now = seen(self._on_disk(folder, artifact.path))
         former = known.path if known is not None and known.path != artifact.path else None
-        now = seen(place)
-        is_same = known is not None and known.digest == artifact.digest and former is None
-        if is_same and not artifact.is_in_doubt and now == (known.size, known.mtime_ns):
+        # What must be as it was written, if the file is to be left alone.
+        same = known
+        if (
+            known is None
+            or former is not None
+            or artifact.is_in_doubt
+            or known.digest != artifact.digest
+        ):
+            same = None
+        if same is not None and now == (same.size, same.mtime_ns):
             self.unchanged += 1
-            return known
-        source = place if now is not None or former is None else self._on_disk(folder, former)
-        path = Path(source)
-        current = path.read_bytes() if path.is_file() else None
+            return same
+        found_at = artifact.path if now is not None or former is None else former
+        current = _read(self._on_disk(folder, found_at))
         shown = f"{folder}/{artifact.path}"
+        own_now: str | None = None
         try:
-            own_now = current and own_digest(current, has_block=artifact.has_block)
-            if is_same and not artifact.is_in_doubt and own_now == known.own and now is not None:
+            if current is not None:
+                own_now = own_digest(current, has_block=artifact.has_block)
+            if same is not None and now is not None and own_now == same.own:
                 # Only people's part changed.
                 self.unchanged += 1
-                return replace(known, size=now[0], mtime_ns=now[1])
+                return replace(same, size=now[0], mtime_ns=now[1])
             content = artifact.render()
             if content is None:
                 return known
@@ -367,21 +372,19 @@ class _Staging:
                 "lines (or move the file away: it is written anew)"
             )
             return known
-        if current is not None and own_now not in (known.own if known else None, own_new):
-            # Somebody wrote outside people's part: their version is kept aside.
-            target = self._archive_place(shown)
-            self.stage.changes.copies.append(
-                (f"{folder}/{former or artifact.path}" if now is None else shown, target)
-            )
-            self._list_archived(account_id, "changed by hand", shown, target)
+        if own_now not in (None, known.own if known else None, own_new):
+            self._keep_copy(account_id, f"{folder}/{found_at}")
         if current == content and former is None and now is not None:
             self.unchanged += 1
-            size, mtime_ns = now
         else:
-            size, mtime_ns = self.stage.write(
-                shown, content, now, f"{folder}/{former}" if former else None
-            )
-        return FileState(artifact.path, artifact.digest, own_new, size, mtime_ns)
+            now = self.stage.write(shown, content, now, f"{folder}/{former}" if former else None)
+        return FileState(artifact.path, artifact.digest, own_new, *now)
+
+    def _keep_copy(self, account_id: str, shown: str) -> None:
+        """Somebody wrote outside people's part: their version is kept aside."""
+        target = self._archive_place(shown)
+        self.stage.changes.copies.append((shown, target))
+        self._list_archived(account_id, "changed by hand", shown, target)
 
     def _archive_old_packs(
         self, facts: Facts, account_id: str, known: AccountState, current: set[str]
@@ -391,7 +394,8 @@ class _Staging:
         for key, one in list(known.files.items()):
             if key in current or not key.startswith("prep/"):
                 continue
-            if date.fromisoformat(one.path[-len("2026-01-01.md") : -len(".md")]) < limit:
+            due_on = _date_in(one.path)
+            if due_on is not None and due_on < limit:
                 shown = f"{known.folder}/{one.path}"
                 target = self._archive_place(shown)
                 self.stage.changes.files.append((shown, target))
@@ -471,12 +475,13 @@ class _Staging:
         template: str,
         context: Row | Callable[[], Row],
         digest: str,
-        **details: Any,
+        *,
+        is_in_doubt: bool = False,
     ) -> Artifact:
         def render() -> bytes:
             return self.templates.render(template, context() if callable(context) else context)
 
-        return Artifact(key, path, digest, render, **details)
+        return Artifact(key, path, digest, render, is_in_doubt)
 
     def _triage_artifact(
         self, facts: Facts, account: Row, triage: Row, openings: Mapping[tuple[str, date], Row]
@@ -501,7 +506,6 @@ class _Staging:
             TRIAGE,
             partial(compose.triage_report, facts, account, triage, opening),
             _digest(inputs),
-            dated_on=opened_on,
             is_in_doubt=opened_on >= self.from_date,
         )
 
@@ -519,29 +523,26 @@ class _Staging:
                     PLAN,
                     context,
                     _digest(self.markdown_seed, context),
-                    dated_on=date(year, 1, 1),
                 )
             )
         return plans
 
     def _packs(self, facts: Facts, account: Row) -> list[Artifact]:
-        packs = []
+        packs: dict[str, Artifact] = {}
         for call in facts.due_calls.get(account["account_id"], []):
             context = compose.prep_pack(facts, account, call)
-            call_type = call["call_type"]
-            packs.append(
-                self._markdown(
-                    f"prep/{call_type}/{call['slot_number']}",
-                    f"meetings/prep/{call_type}_{call['due_on']}.md",
-                    f"{PREP}/{facts.policy.calls[call_type].template}",
-                    context,
-                    _digest(self.markdown_seed, context),
-                    call_type=call_type,
-                    slot_number=call["slot_number"],
-                    dated_on=call["due_on"],
-                )
+            call_type, slot_number = call["call_type"], call["slot_number"]
+            path = f"meetings/prep/{call_type}_{call['due_on']}.md"
+            if path in packs:
+                path = f"meetings/prep/{call_type}_{call['due_on']}_{slot_number}.md"
+            packs[path] = self._markdown(
+                f"prep/{call_type}/{slot_number}",
+                path,
+                f"{PREP}/{facts.policy.calls[call_type].template}",
+                context,
+                _digest(self.markdown_seed, context),
             )
-        return packs
+        return list(packs.values())
 
     # --- lists ------------------------------------------------------------------------------
 
@@ -583,6 +584,29 @@ class _Staging:
             return
         size, mtime_ns = self.stage.write(path, content, now)
         self.state.shared[key] = FileState(path, digest, digest, size, mtime_ns)
+
+
+def _details(key: str, path: str) -> tuple[date | None, str | None, int | None]:
+    """Date, call type and slot number that a file's key and name say; a plan's date is 1 January."""
+    kind, _, rest = key.partition("/")
+    if kind == "plan":
+        return date(int(rest), 1, 1), None, None
+    if kind == "prep":
+        call_type, _, slot = rest.rpartition("/")
+        return _date_in(path), call_type, int(slot)
+    return _date_in(path), None, None
+
+
+def _date_in(path: str) -> date | None:
+    found = _DATE.search(path)
+    return date.fromisoformat(found.group()) if found else None
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _digest(*parts: object) -> str:

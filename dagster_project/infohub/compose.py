@@ -469,11 +469,10 @@ def _areas(facts: Facts, account: Row) -> list[Row]:
 
 def account_plan(facts: Facts, account: Row, year: int) -> Row:
     """What the template of an account plan is given: goals, people, risks, growth."""
-    health = rows_of(facts.health, account)
     return {
         "account": account,
         "year": year,
-        "health_zone": health[0]["health_zone"] if health else None,
+        "health_zone": account["health_zone"],
         "team": people_of(account),
         "areas": _areas(facts, account),
         **_open_work(facts, account),

@@ -50,13 +50,13 @@ class HubPolicy:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything about all accounts on one day, grouped by account."""
+    """What the files say, by account; only of the accounts and subjects that were asked for."""
 
     as_of: date
     policy: HubPolicy
-    accounts: list[Row]
-    left: Mapping[str, str]
-    """Accounts that are no customers on the day: account and why."""
+    playbooks: Mapping[str, Row] = field(default_factory=dict)
+    agendas: Grouped = field(default_factory=dict)
+    required_roles: Grouped = field(default_factory=dict)
     areas: Grouped = field(default_factory=dict)
     criteria: Grouped = field(default_factory=dict)
     transitions: Grouped = field(default_factory=dict)
@@ -70,7 +70,6 @@ class Facts:
     zone_moves: Grouped = field(default_factory=dict)
     cadence: Grouped = field(default_factory=dict)
     slots: Grouped = field(default_factory=dict)
-    due_calls: Grouped = field(default_factory=dict)
     contacts: Grouped = field(default_factory=dict)
     risks: Grouped = field(default_factory=dict)
     opportunities: Grouped = field(default_factory=dict)
@@ -81,9 +80,6 @@ class Facts:
     usage_areas: Grouped = field(default_factory=dict)
     last_calls: Grouped = field(default_factory=dict)
     triages: Grouped = field(default_factory=dict)
-    agendas: Grouped = field(default_factory=dict)
-    required_roles: Grouped = field(default_factory=dict)
-    playbooks: Mapping[str, Row] = field(default_factory=dict)
 
 
 def read_policy(con: duckdb.DuckDBPyConnection) -> HubPolicy:
@@ -128,77 +124,107 @@ def read_places(con: duckdb.DuckDBPyConnection, as_of: date) -> list[AccountPlac
     ]
 
 
-def read_facts(con: duckdb.DuckDBPyConnection, as_of: date, accounts: Iterable[str]) -> Facts:
-    """Read what the files of `accounts` show on `as_of`; everything dated later is left out."""
-    policy = read_policy(con)
-    con.execute("create or replace temp table hub_account (account_id varchar)")
-    con.execute("insert into hub_account select unnest($ids)", {"ids": sorted(accounts)})
-    con.execute(
-        """
-        create or replace temp table hub_due_call as
-        select
-            slot.account_id, slot.call_type, slot.slot_number, slot.opened_on, slot.due_on,
-            slot.grace_ends_on
-        from marts.fct_cadence_slot as slot
-        inner join hub_account on slot.account_id = hub_account.account_id
-        inner join policy.infohub_calls as calls on slot.call_type = calls.call_type
-        where
-            slot.status = 'open' and slot.due_on - calls.prep_lead_days::integer <= $as_of
-            and slot.opened_on <= $as_of and slot.grace_ends_on >= $as_of
-        """,
-        {"as_of": as_of},
-    )
-    values = {"as_of": as_of}
-    weeks = [as_of - timedelta(weeks=week) for week in range(policy.trend_weeks)]
-    playbooks = {
-        str(name): json.loads(definition)
-        for name, definition in con.execute(
-            "select playbook_id, definition from playbooks.playbooks order by playbook_id"
-        ).fetchall()
-    }
+class FactReader:
+    """Every subject as a temporary table of its own, made by one query for all accounts.
 
-    def grouped(sql: str, **more: object) -> Grouped:
-        used = {name: value for name, value in (values | more).items() if f"${name}" in sql}
-        return _grouped(_rows(con, sql, used))
+    What changed is told by fingerprints, which the engine makes; only rows of files that must be
+    rendered ever become Python objects. A fingerprint is for comparing with the last run's on the
+    same engine, no more: when it changes for nothing, a file is rendered and found equal.
+    """
 
-    return Facts(
-        as_of=as_of,
-        policy=policy,
-        playbooks=playbooks,
-        accounts=_rows(con, _ACCOUNTS, values),
-        left=dict(con.execute(_LEFT, values).fetchall()),
-        areas=grouped(_AREAS),
-        criteria=grouped(_CRITERIA),
-        transitions=grouped(_TRANSITIONS),
-        blockers=grouped(_BLOCKERS),
-        objectives=grouped(_OBJECTIVES),
-        measurements=grouped(_MEASUREMENTS),
-        health=grouped(_HEALTH),
-        measures=grouped(_MEASURES),
-        moves=grouped(_MOVES, since=as_of - timedelta(days=policy.ledger_days)),
-        history=grouped(_HISTORY, weeks=weeks),
-        zone_moves=grouped(_ZONE_MOVES),
-        cadence=grouped(_CADENCE),
-        slots=grouped(_SLOTS, count=policy.recent_slot_count),
-        due_calls=grouped("select * from hub_due_call order by all"),
-        contacts=grouped(_CONTACTS),
-        risks=grouped(_RISKS),
-        opportunities=grouped(_OPPORTUNITIES),
-        actions=_with_why(grouped(_ACTIONS)),
-        signals=grouped(_SIGNALS, since=as_of - timedelta(days=policy.recent_signal_days)),
-        tickets=grouped(_TICKETS),
-        usage=grouped(_USAGE, weeks=weeks),
-        usage_areas=grouped(_USAGE_AREAS),
-        last_calls=grouped(_LAST_CALLS),
-        triages=_with_why(
-            grouped(
-                _TRIAGES,
-                playbooks=[name for name, one in playbooks.items() if one.get("interventions")],
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, as_of: date, accounts: Iterable[str]
+    ) -> None:
+        self.con = con
+        self.as_of = as_of
+        self.policy = read_policy(con)
+        self.playbooks: dict[str, Row] = {
+            str(name): json.loads(definition)
+            for name, definition in con.execute(
+                "select playbook_id, definition from playbooks.playbooks order by playbook_id"
+            ).fetchall()
+        }
+        # Rows are read back in the order in which a subject's query put them.
+        con.execute("set preserve_insertion_order = true")
+        con.execute("create or replace temp table hub_account (account_id varchar)")
+        con.execute("insert into hub_account select unnest($ids)", {"ids": sorted(accounts)})
+        values: dict[str, object] = {
+            "as_of": as_of,
+            "since": as_of - timedelta(days=self.policy.ledger_days),
+            "signals_since": as_of - timedelta(days=self.policy.recent_signal_days),
+            "weeks": [as_of - timedelta(weeks=week) for week in range(self.policy.trend_weeks)],
+            "count": self.policy.recent_slot_count,
+            "playbooks": [name for name, one in self.playbooks.items() if one.get("interventions")],
+        }
+        self._fingerprints: dict[str, dict[str, int]] = {}
+        for subject, sql in _SUBJECTS.items():
+            used = {name: value for name, value in values.items() if f"${name}" in sql}
+            con.execute(f"create or replace temp table hub_{subject} as {sql}", used)
+            self._fingerprints[subject] = dict(
+                con.execute(
+                    f"select account_id, (count(*) + sum(hash(one)))::varchar "
+                    f"from hub_{subject} as one group by account_id"
+                ).fetchall()
             )
-        ),
-        agendas=_grouped(_rows(con, _AGENDAS), "call_type"),
-        required_roles=_grouped(_rows(con, _REQUIRED_ROLES), "call_type"),
-    )
+
+    def fingerprints(self, account_id: str, subjects: Iterable[str]) -> list[object]:
+        """One value per subject that changes when the account's rows of it do."""
+        return [self._fingerprints[subject].get(account_id) for subject in subjects]
+
+    def accounts(self) -> list[Row]:
+        """The accounts with what every file needs of them, in order."""
+        return _rows(self.con, "select * from hub_accounts order by rowid")
+
+    def left(self) -> dict[str, str]:
+        """Known accounts that are no customers on the day, and why."""
+        return dict(self.con.execute(_LEFT, {"as_of": self.as_of}).fetchall())
+
+    def due_calls(self) -> Grouped:
+        """Calls to prepare, in order of due date."""
+        return _grouped(_rows(self.con, "select * from hub_due_call order by rowid"))
+
+    def triage_days(self) -> Grouped:
+        """Of each triage its playbook, when it opened and closed, and its fingerprint."""
+        return _grouped(
+            _rows(
+                self.con,
+                """
+                select
+                    account_id, playbook_id, opened_on, closed_on, hash(one)::varchar as fingerprint
+                from hub_triages as one order by rowid
+                """,
+            )
+        )
+
+    def load(self, wanted: Mapping[str, set[str]]) -> Facts:
+        """The rows of each subject for the accounts that want it."""
+        loaded = {
+            subject: self._load(subject, accounts)
+            for subject, accounts in wanted.items()
+            if accounts
+        }
+        for subject in ("actions", "triages"):
+            if subject in loaded:
+                loaded[subject] = _with_why(loaded[subject])
+        return Facts(
+            as_of=self.as_of,
+            policy=self.policy,
+            playbooks=self.playbooks,
+            agendas=_grouped(_rows(self.con, _AGENDAS), "call_type"),
+            required_roles=_grouped(_rows(self.con, _REQUIRED_ROLES), "call_type"),
+            **loaded,
+        )
+
+    def _load(self, subject: str, accounts: set[str]) -> Grouped:
+        return _grouped(
+            _rows(
+                self.con,
+                f"select one.* from hub_{subject} as one "
+                "semi join (select unnest($ids::varchar[]) as account_id) as wanted "
+                "on one.account_id = wanted.account_id order by one.rowid",
+                {"ids": sorted(accounts)},
+            )
+        )
 
 
 def read_openings(
@@ -320,11 +346,27 @@ select
     days.account_id, days.account_name, days.tier, days.segment, days.region, days.industry,
     days.owner_ca, days.owner_sa, days.owner_ae, days.owner_ve, days.owner_governance,
     cast(days.arr_usd as double) as arr_usd, days.seats_licensed, days.is_paused,
-    days.next_renewal_on, days.customer_since_on
+    days.next_renewal_on, days.customer_since_on, health.health_zone,
+    health.account_id is not null as has_health
 from intermediate.int_core__account_days as days
 inner join hub_account on days.account_id = hub_account.account_id
+left join marts.fct_account_health_daily as health
+    on days.account_id = health.account_id and health.as_of_date = $as_of
 where days.as_of_date = $as_of
 order by days.account_id
+"""
+
+_DUE_CALLS = """
+select
+    slot.account_id, slot.call_type, slot.slot_number, slot.opened_on, slot.due_on,
+    slot.grace_ends_on
+from marts.fct_cadence_slot as slot
+inner join hub_account on slot.account_id = hub_account.account_id
+inner join policy.infohub_calls as calls on slot.call_type = calls.call_type
+where
+    slot.status = 'open' and slot.due_on - calls.prep_lead_days::integer <= $as_of
+    and slot.opened_on <= $as_of and slot.grace_ends_on >= $as_of
+order by slot.account_id, slot.due_on, slot.call_type, slot.slot_number
 """
 
 _LEFT = """
@@ -585,7 +627,7 @@ select
 from playbooks.signals as signal
 inner join hub_account on signal.account_id = hub_account.account_id
 where
-    signal.occurred_on between $since and $as_of
+    signal.occurred_on between $signals_since and $as_of
     and signal.account_id in (select account_id from hub_due_call)
 order by
     signal.account_id, signal.occurred_on desc, signal.signal, signal.cause, signal.scope,
@@ -693,3 +735,32 @@ order by call_type, block_order
 _REQUIRED_ROLES = """
 select call_type, role from policy.call_required_roles order by call_type, role_order, role
 """
+
+# In the order in which they are made: what speaks of calls asks which calls are due.
+_SUBJECTS = {
+    "accounts": _ACCOUNTS,
+    "due_call": _DUE_CALLS,
+    "areas": _AREAS,
+    "criteria": _CRITERIA,
+    "transitions": _TRANSITIONS,
+    "blockers": _BLOCKERS,
+    "objectives": _OBJECTIVES,
+    "measurements": _MEASUREMENTS,
+    "health": _HEALTH,
+    "measures": _MEASURES,
+    "moves": _MOVES,
+    "history": _HISTORY,
+    "zone_moves": _ZONE_MOVES,
+    "cadence": _CADENCE,
+    "slots": _SLOTS,
+    "contacts": _CONTACTS,
+    "risks": _RISKS,
+    "opportunities": _OPPORTUNITIES,
+    "actions": _ACTIONS,
+    "signals": _SIGNALS,
+    "tickets": _TICKETS,
+    "usage": _USAGE,
+    "usage_areas": _USAGE_AREAS,
+    "last_calls": _LAST_CALLS,
+    "triages": _TRIAGES,
+}

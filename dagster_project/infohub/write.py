@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -23,7 +24,7 @@ from pydantic import BaseModel
 
 from dagster_project.errors import CspError
 from dagster_project.infohub import compose, documents
-from dagster_project.infohub.facts import Facts, Row, read_facts, read_openings, read_places
+from dagster_project.infohub.facts import FactReader, Facts, Row, read_openings, read_places
 from dagster_project.infohub.paths import ARCHIVE, Folders, PathFault, assign_folders
 from dagster_project.infohub.people import BrokenBlockError, merge
 from dagster_project.infohub.store import (
@@ -52,14 +53,73 @@ class Artifact:
     key: str
     path: str
     digest: str
-    render: Callable[[], bytes | None]
+    subjects: tuple[str, ...]
+    render: Callable[[Facts], bytes | None]
     is_in_doubt: bool = False
     """What it is made from may have changed although its digest did not."""
+    opened_on: date | None = None
+    """Of a triage: the day whose analysis it shows."""
 
     @property
     def has_block(self) -> bool:
         """Whether people may write in it."""
         return self.path.endswith(".md")
+
+
+# Key, path, columns of the account, subjects, and what builds the document.
+_DOCUMENTS: tuple[
+    tuple[
+        str, str, tuple[str, ...], tuple[str, ...], Callable[[Facts, Row], BaseModel | None]
+    ],
+    ...,
+] = (
+    (
+        "csp",
+        f"{documents.EXTERNAL}/value/csp.yaml",
+        (
+            "account_name", "customer_since_on", "next_renewal_on", "owner_ca", "owner_sa",
+            "owner_ae", "owner_ve",
+        ),
+        ("objectives", "areas", "criteria"),
+        compose.success_plan,
+    ),
+    (
+        "value_tracking",
+        f"{documents.EXTERNAL}/value/value_tracking.yaml",
+        ("account_name",),
+        ("objectives", "measurements"),
+        compose.value_tracking,
+    ),
+    (
+        "adoption_journey",
+        f"{documents.EXTERNAL}/journey/adoption_journey.yaml",
+        ("account_name",),
+        ("areas", "criteria", "blockers", "transitions"),
+        compose.adoption_journey,
+    ),
+    (
+        "cadence_tracker",
+        "meetings/cadence_tracker.yaml",
+        ("account_name", "tier", "is_paused"),
+        ("cadence", "slots"),
+        compose.cadence_tracker,
+    ),
+    # Last: an account may have no health.
+    (
+        "health_score",
+        "internal-infohub/governance/health_score.yaml",
+        ("account_name",),
+        ("health", "measures", "moves", "history", "zone_moves"),
+        compose.health_score,
+    ),
+)  # fmt: skip
+_PLAN_SUBJECTS = (
+    "areas", "criteria", "objectives", "contacts", "risks", "blockers", "opportunities", "actions",
+)  # fmt: skip
+_PACK_SUBJECTS = (
+    *_PLAN_SUBJECTS, "health", "moves", "history", "cadence", "usage", "usage_areas", "signals",
+    "tickets", "last_calls",
+)  # fmt: skip
 
 
 @dataclass
@@ -157,14 +217,22 @@ class _Staging:
         )
 
     def run(self) -> StagedHub:
-        folders = assign_folders(read_places(self.con, self.as_of))
-        folders = self._settle_folders(folders)
-        facts = read_facts(self.con, self.as_of, folders.by_account)
-        self._move_accounts(folders, facts)
-        openings = self._openings(facts, folders)
-        for account in facts.accounts:
-            self._write_account(facts, account, folders.by_account[account["account_id"]], openings)
-        self._write_indexes(facts)
+        folders = self._settle_folders(assign_folders(read_places(self.con, self.as_of)))
+        self.reader = FactReader(self.con, self.as_of, folders.by_account)
+        self.playbook_seeds = {
+            name: _digest(playbook) for name, playbook in self.reader.playbooks.items()
+        }
+        self.calls_seed = _digest(self.playbook_seeds, self.reader.policy)
+        self._move_accounts(folders)
+        accounts = self.reader.accounts()
+        artifacts = self._list_artifacts(accounts)
+        self._load_facts(artifacts, folders)
+        for account in accounts:
+            account_id = account["account_id"]
+            self._write_account(
+                account_id, folders.by_account[account_id], artifacts.get(account_id, [])
+            )
+        self._write_indexes({row["account_id"]: row["account_name"] for row in accounts})
         changes = self.stage.changes
         self.staged.counts = {
             "files written": len(changes.writes),
@@ -216,11 +284,11 @@ class _Staging:
         self.staged.faults += [str(fault) for fault in sorted(faults)]
         return Folders(owned, tuple(sorted(faults)))
 
-    def _move_accounts(self, folders: Folders, facts: Facts) -> None:
+    def _move_accounts(self, folders: Folders) -> None:
+        left = self.reader.left()
         unclear = {name for fault in folders.faults for name in fault.account_ids}
         for account_id in sorted(set(self.state.accounts) - set(folders.by_account) - unclear):
-            reason = facts.left.get(account_id, "no longer in CRM")
-            self._archive_account(account_id, reason)
+            self._archive_account(account_id, left.get(account_id, "no longer in CRM"))
         for account_id, folder in folders.by_account.items():
             known = self.state.accounts.get(account_id)
             if known is not None and known.folder != folder:
@@ -277,18 +345,34 @@ class _Staging:
 
     # --- files ------------------------------------------------------------------------------
 
-    def _openings(self, facts: Facts, folders: Folders) -> Mapping[tuple[str, date], Row]:
-        """Read the opening days of the triages that will be rendered, and of no others."""
-        wanted: list[tuple[str, date]] = []
-        for account in facts.accounts:
-            account_id = account["account_id"]
+    def _list_artifacts(self, accounts: list[Row]) -> dict[str, list[Artifact]]:
+        """Every file there must be, with its digest; nothing is rendered yet."""
+        due_calls, triages = self.reader.due_calls(), self.reader.triage_days()
+        return {
+            account["account_id"]: [
+                *self._documents(account),
+                *self._triages(account, triages.get(account["account_id"], [])),
+                *self._plans(account),
+                *self._packs(account, due_calls.get(account["account_id"], [])),
+            ]
+            for account in accounts
+        }
+
+    def _load_facts(self, artifacts: Mapping[str, list[Artifact]], folders: Folders) -> None:
+        """Read the rows of what will be rendered, and of no other account or subject."""
+        wanted: defaultdict[str, set[str]] = defaultdict(set)
+        openings: list[tuple[str, date]] = []
+        for account_id, of_account in artifacts.items():
             known = self.state.accounts[account_id].files
             folder = folders.by_account[account_id]
-            for triage in facts.triages.get(account_id, []):
-                artifact = self._triage_artifact(facts, account, triage, {})
+            for artifact in of_account:
                 if self._must_render(artifact, known.get(artifact.key), folder):
-                    wanted.append((account_id, triage["opened_on"]))
-        return read_openings(self.con, wanted, facts.policy.ledger_days)
+                    for subject in artifact.subjects:
+                        wanted[subject].add(account_id)
+                    if artifact.opened_on is not None:
+                        openings.append((account_id, artifact.opened_on))
+        self.facts = self.reader.load(wanted)
+        self.openings = read_openings(self.con, openings, self.reader.policy.ledger_days)
 
     def _must_render(self, artifact: Artifact, known: FileState | None, folder: str) -> bool:
         return (
@@ -302,23 +386,15 @@ class _Staging:
     def _on_disk(self, folder: str, path: str) -> str:
         return f"{self.base}{self.now_at.get(folder, folder)}/{path}"
 
-    def _write_account(
-        self,
-        facts: Facts,
-        account: Row,
-        folder: str,
-        openings: Mapping[tuple[str, date], Row],
-    ) -> None:
-        account_id = account["account_id"]
+    def _write_account(self, account_id: str, folder: str, artifacts: list[Artifact]) -> None:
         known = self.state.accounts[account_id]
-        artifacts = self._artifacts(facts, account, openings)
         current = {artifact.key for artifact in artifacts}
         for artifact in artifacts:
             self._take_over(known, artifact, current)
             written = self._write_file(artifact, known.files.get(artifact.key), folder, account_id)
             if written is not None:
                 known.files[artifact.key] = written
-        self._archive_old_packs(facts, account_id, known, current)
+        self._archive_old_packs(account_id, known, current)
         for key, one in sorted(known.files.items()):
             self.staged.files.append(
                 (account_id, f"{folder}/{one.path}", key, *_details(key, one.path))
@@ -360,7 +436,7 @@ class _Staging:
                 # Only people's part changed.
                 self.unchanged += 1
                 return replace(same, size=now[0], mtime_ns=now[1])
-            content = artifact.render()
+            content = artifact.render(self.facts)
             if content is None:
                 return known
             own_new = own_digest(content, has_block=artifact.has_block)
@@ -386,11 +462,9 @@ class _Staging:
         self.stage.changes.copies.append((shown, target))
         self._list_archived(account_id, "changed by hand", shown, target)
 
-    def _archive_old_packs(
-        self, facts: Facts, account_id: str, known: AccountState, current: set[str]
-    ) -> None:
+    def _archive_old_packs(self, account_id: str, known: AccountState, current: set[str]) -> None:
         """Packs of calls long past are moved to the archive, with what people wrote in them."""
-        limit = self.as_of - timedelta(days=facts.policy.prep_keep_days)
+        limit = self.as_of - timedelta(days=self.reader.policy.prep_keep_days)
         for key, one in list(known.files.items()):
             if key in current or not key.startswith("prep/"):
                 continue
@@ -404,150 +478,118 @@ class _Staging:
 
     # --- which files there are ----------------------------------------------------------------
 
-    def _artifacts(
-        self, facts: Facts, account: Row, openings: Mapping[tuple[str, date], Row]
-    ) -> list[Artifact]:
+    def _documents(self, account: Row) -> list[Artifact]:
         account_id = account["account_id"]
-
-        def of(*subjects: str) -> list[object]:
-            return [getattr(facts, subject).get(account_id) for subject in subjects]
-
-        head = compose.account_name(account)
-        name = [head["account_name"]]
-        goals = of("objectives")
-        way = of("areas", "criteria")
-        files = [
-            self._document(
-                "csp",
-                f"{documents.EXTERNAL}/value/csp.yaml",
-                [account, *goals, *way],
-                partial(compose.success_plan, facts, account),
-            ),
-            self._document(
-                "value_tracking",
-                f"{documents.EXTERNAL}/value/value_tracking.yaml",
-                [name, *goals, *of("measurements")],
-                partial(compose.value_tracking, facts, account),
-            ),
-            self._document(
-                "adoption_journey",
-                f"{documents.EXTERNAL}/journey/adoption_journey.yaml",
-                [name, *way, *of("blockers", "transitions")],
-                partial(compose.adoption_journey, facts, account),
-            ),
-            self._document(
-                "cadence_tracker",
-                "meetings/cadence_tracker.yaml",
-                [name, account["tier"], account["is_paused"], *of("cadence", "slots")],
-                partial(compose.cadence_tracker, facts, account),
-            ),
-        ]
-        if facts.health.get(account_id):
-            files.append(
-                self._document(
-                    "health_score",
-                    "internal-infohub/governance/health_score.yaml",
-                    [self.as_of, name, *of("health", "measures", "moves", "history", "zone_moves")],
-                    partial(compose.health_score, facts, account),
+        documents_of = _DOCUMENTS if account["has_health"] else _DOCUMENTS[:-1]
+        artifacts = []
+        for key, path, columns, subjects, build in documents_of:
+            inputs = [account[column] for column in columns]
+            if key == "health_score":
+                inputs.append(self.as_of)
+            artifacts.append(
+                Artifact(
+                    key,
+                    path,
+                    _digest(self.yaml_seed, inputs, self.reader.fingerprints(account_id, subjects)),
+                    subjects,
+                    partial(_render_document, build, account),
                 )
             )
-        files += [
-            self._triage_artifact(facts, account, triage, openings)
-            for triage in facts.triages.get(account_id, [])
-        ]
-        files += self._plans(facts, account)
-        files += self._packs(facts, account)
-        return files
+        return artifacts
 
-    def _document(
-        self, key: str, path: str, inputs: list[object], build: Callable[[], BaseModel | None]
-    ) -> Artifact:
-        def render() -> bytes | None:
-            document = build()
-            return None if document is None else to_yaml(documents.plain(document)).encode()
+    def _render_markdown(
+        self, template: str, compose_context: Callable[[Facts], Row], facts: Facts
+    ) -> bytes:
+        return self.templates.render(template, compose_context(facts))
 
-        return Artifact(key, path, _digest(self.yaml_seed, inputs), render)
-
-    def _markdown(
-        self,
-        key: str,
-        path: str,
-        template: str,
-        context: Row | Callable[[], Row],
-        digest: str,
-        *,
-        is_in_doubt: bool = False,
-    ) -> Artifact:
-        def render() -> bytes:
-            return self.templates.render(template, context() if callable(context) else context)
-
-        return Artifact(key, path, digest, render, is_in_doubt)
-
-    def _triage_artifact(
-        self, facts: Facts, account: Row, triage: Row, openings: Mapping[tuple[str, date], Row]
-    ) -> Artifact:
+    def _triages(self, account: Row, triages: list[Row]) -> list[Artifact]:
         """A report follows its action while it is open; once closed it is history and stays.
 
         Facts of the opening day can only have changed when the run computed that day.
         """
-        opened_on: date = triage["opened_on"]
-        inputs: list[object] = [triage]
-        if triage["closed_on"] is None:
-            inputs += [
-                self.markdown_seed,
-                account["account_name"],
-                compose.people_of(account),
-                facts.playbooks.get(triage["playbook_id"]),
-            ]
-        opening = openings.get((account["account_id"], opened_on))
-        return self._markdown(
-            f"triage/{opened_on}",
-            f"internal-infohub/governance/health_triage_{opened_on}.md",
-            TRIAGE,
-            partial(compose.triage_report, facts, account, triage, opening),
-            _digest(inputs),
-            is_in_doubt=opened_on >= self.from_date,
-        )
-
-    def _plans(self, facts: Facts, account: Row) -> list[Artifact]:
-        years = [self.as_of.year]
-        if self.as_of.month >= facts.policy.next_plan_month:
-            years.append(self.as_of.year + 1)
-        plans = []
-        for year in years:
-            context = compose.account_plan(facts, account, year)
-            plans.append(
-                self._markdown(
-                    f"plan/{year}",
-                    f"internal-infohub/actions/account_plan_{year}.md",
-                    PLAN,
-                    context,
-                    _digest(self.markdown_seed, context),
+        artifacts = []
+        for triage in triages:
+            opened_on: date = triage["opened_on"]
+            inputs: list[object] = [triage["fingerprint"]]
+            if triage["closed_on"] is None:
+                inputs += [
+                    self.markdown_seed,
+                    account["account_name"],
+                    compose.people_of(account),
+                    self.playbook_seeds.get(triage["playbook_id"]),
+                ]
+            artifacts.append(
+                Artifact(
+                    f"triage/{opened_on}",
+                    f"internal-infohub/governance/health_triage_{opened_on}.md",
+                    _digest(inputs),
+                    ("triages",),
+                    partial(
+                        self._render_markdown, TRIAGE, partial(self._triage, account, opened_on)
+                    ),
+                    is_in_doubt=opened_on >= self.from_date,
+                    opened_on=opened_on,
                 )
             )
-        return plans
+        return artifacts
 
-    def _packs(self, facts: Facts, account: Row) -> list[Artifact]:
+    def _triage(self, account: Row, opened_on: date, facts: Facts) -> Row:
+        [triage] = [
+            row for row in compose.rows_of(facts.triages, account) if row["opened_on"] == opened_on
+        ]
+        opening = self.openings.get((account["account_id"], opened_on))
+        return compose.triage_report(facts, account, triage, opening)
+
+    def _plans(self, account: Row) -> list[Artifact]:
+        years = [self.as_of.year]
+        if self.as_of.month >= self.reader.policy.next_plan_month:
+            years.append(self.as_of.year + 1)
+        inputs = [account, self.reader.fingerprints(account["account_id"], _PLAN_SUBJECTS)]
+        return [
+            Artifact(
+                f"plan/{year}",
+                f"internal-infohub/actions/account_plan_{year}.md",
+                _digest(self.markdown_seed, inputs),
+                _PLAN_SUBJECTS,
+                partial(
+                    self._render_markdown,
+                    PLAN,
+                    partial(compose.account_plan, account=account, year=year),
+                ),
+            )
+            for year in years
+        ]
+
+    def _packs(self, account: Row, calls: list[Row]) -> list[Artifact]:
         packs: dict[str, Artifact] = {}
-        for call in facts.due_calls.get(account["account_id"], []):
-            context = compose.prep_pack(facts, account, call)
+        for call in calls:
             call_type, slot_number = call["call_type"], call["slot_number"]
             path = f"meetings/prep/{call_type}_{call['due_on']}.md"
             if path in packs:
                 path = f"meetings/prep/{call_type}_{call['due_on']}_{slot_number}.md"
-            packs[path] = self._markdown(
+            packs[path] = Artifact(
                 f"prep/{call_type}/{slot_number}",
                 path,
-                f"{PREP}/{facts.policy.calls[call_type].template}",
-                context,
-                _digest(self.markdown_seed, context),
+                _digest(
+                    self.markdown_seed,
+                    self.as_of,
+                    account,
+                    call,
+                    self.calls_seed,
+                    self.reader.fingerprints(account["account_id"], _PACK_SUBJECTS),
+                ),
+                _PACK_SUBJECTS,
+                partial(
+                    self._render_markdown,
+                    f"{PREP}/{self.reader.policy.calls[call_type].template}",
+                    partial(compose.prep_pack, account=account, call=call),
+                ),
             )
         return list(packs.values())
 
     # --- lists ------------------------------------------------------------------------------
 
-    def _write_indexes(self, facts: Facts) -> None:
-        names = {row["account_id"]: row["account_name"] for row in facts.accounts}
+    def _write_indexes(self, names: Mapping[str, str | None]) -> None:
         realms: dict[str, list[documents.IndexedAccount]] = {
             key.removeprefix("index/"): [] for key in self.state.shared if key.startswith("index/")
         }
@@ -586,8 +628,15 @@ class _Staging:
         self.state.shared[key] = FileState(path, digest, digest, size, mtime_ns)
 
 
+def _render_document(
+    build: Callable[[Facts, Row], BaseModel | None], account: Row, facts: Facts
+) -> bytes | None:
+    document = build(facts, account)
+    return None if document is None else to_yaml(documents.plain(document)).encode()
+
+
 def _details(key: str, path: str) -> tuple[date | None, str | None, int | None]:
-    """Date, call type and slot number that a file's key and name say; a plan's date is 1 January."""
+    """Date, call type and slot number that a key and a name say; a plan's date is 1 January."""
     kind, _, rest = key.partition("/")
     if kind == "plan":
         return date(int(rest), 1, 1), None, None

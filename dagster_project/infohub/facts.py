@@ -175,6 +175,16 @@ class FactReader:
         """The accounts with what every file needs of them, in order."""
         return _rows(self.con, "select * from hub_accounts order by rowid")
 
+    def names(self) -> dict[str, str | None]:
+        """Names of all customers of the day, with a folder or without."""
+        return dict(
+            self.con.execute(
+                "select account_id, account_name from intermediate.int_core__account_days "
+                "where as_of_date = $as_of",
+                {"as_of": self.as_of},
+            ).fetchall()
+        )
+
     def left(self) -> dict[str, str]:
         """Known accounts that are no customers on the day, and why."""
         return dict(self.con.execute(_LEFT, {"as_of": self.as_of}).fetchall())

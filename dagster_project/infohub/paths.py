@@ -143,20 +143,30 @@ def assign_folders(places: Iterable[AccountPlace]) -> Folders:
     return Folders(owned, tuple(sorted(faults)))
 
 
-def inside(root: Path, relative: str) -> Path:
+def inside(root: Path, relative: str, checked: set[str] | None = None) -> Path:
     """The absolute path of `relative` under `root`.
+
+    Args:
+        root: the InfoHub; it may itself be a link, what is in it may not.
+        relative: the path, parts joined by `/`.
+        checked: folders known to be no links; the ones looked at are added.
 
     Raises:
         CspError: it would lie outside, by its parts or through a link on the way.
     """
     parts = relative.split("/")
-    if relative.startswith("/") or any(part in ("", ".", "..") or "\0" in part for part in parts):
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise CspError(f"{relative!r} is no path of the InfoHub")
-    base = root.resolve()
-    path = base.joinpath(*parts)
-    if path.parent.resolve() != path.parent:
-        raise CspError(
-            f"{path.parent} is, or lies behind, a link that leads elsewhere — the InfoHub writes "
-            "only into its own folder; replace the link with a folder"
-        )
-    return path
+    folder = str(root)
+    for part in parts[:-1]:
+        folder = f"{folder}/{part}"
+        if checked is not None and folder in checked:
+            continue
+        if Path(folder).is_symlink():
+            raise CspError(
+                f"{folder} is a link, and the InfoHub writes only into its own folder — replace "
+                "the link with a folder"
+            )
+        if checked is not None:
+            checked.add(folder)
+    return root / relative

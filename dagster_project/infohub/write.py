@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from dagster_project.errors import CspError
 from dagster_project.infohub import compose, documents
 from dagster_project.infohub.facts import FactReader, Facts, Row, read_openings, read_places
-from dagster_project.infohub.paths import ARCHIVE, Folders, PathFault, assign_folders
+from dagster_project.infohub.paths import ARCHIVE, Folders, PathFault, assign_folders, inside
 from dagster_project.infohub.people import BrokenBlockError, merge
 from dagster_project.infohub.store import (
     AccountState,
@@ -209,6 +209,7 @@ class _Staging:
         self.stage = Stage(root, as_of)
         self.unchanged = 0
         self.archive_count = 0
+        self.no_links: set[str] = set()
         # Where a folder is now that will be elsewhere once the changes are applied.
         self.now_at: dict[str, str] = {}
         self.markdown_seed = _digest(templates.source, _FORMAT)
@@ -232,7 +233,7 @@ class _Staging:
             self._write_account(
                 account_id, folders.by_account[account_id], artifacts.get(account_id, [])
             )
-        self._write_indexes({row["account_id"]: row["account_name"] for row in accounts})
+        self._write_indexes(self.reader.names())
         changes = self.stage.changes
         self.staged.counts = {
             "files written": len(changes.writes),
@@ -447,6 +448,11 @@ class _Staging:
                 f"{shown}:{error.line}: {error.message} — the file is left as it is; mend the two "
                 "lines (or move the file away: it is written anew)"
             )
+            return known
+        try:
+            inside(self.root, f"{self.now_at.get(folder, folder)}/{artifact.path}", self.no_links)
+        except CspError as error:
+            self.staged.faults.append(str(error))
             return known
         if own_now not in (None, known.own if known else None, own_new):
             self._keep_copy(account_id, f"{folder}/{found_at}")

@@ -28,10 +28,10 @@ EXPORTS_KEY = dg.AssetKey(["published", "exports"])
 
 
 def config_sha256(settings: Settings) -> str:
-    """Fingerprint of what decides results besides the data: seeds, rules and models."""
+    """Fingerprint of what decides results besides the data: seeds, rules, templates, models."""
     digest = hashlib.sha256(settings.policy_set.encode())
     for folder, patterns in (
-        (settings.rules, ("*.yml",)),
+        (settings.rules, ("*.yml", "templates/**/*.j2")),
         (settings.dbt_project, ("seeds/**/*.csv", "models/**/*.sql", "macros/**/*.sql")),
     ):
         for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):

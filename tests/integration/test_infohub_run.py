@@ -165,7 +165,7 @@ def test_no_internal_fact_is_in_any_external_file(
         assert not {secret for secret in secrets if secret in text}, path
         for name in names:
             text = text.replace(name, "")
-        keys = {key for key in re.findall(r"^[ -]*([a-z_]+):", text, re.M)}
+        keys = set(re.findall(r"^[ -]*([a-z_]+):", text, re.M))
         assert not {key for key in keys if set(key.split("_")) & words}, path
         values = set(re.findall(r"[a-z]+", text.lower())) & {"orange", "yellow", "red", "green"}
         assert not values, path

@@ -289,6 +289,9 @@ def health_score(facts: Facts, account: Row) -> doc.HealthScore | None:
             )
             for name in component_names(day)
         ],
+        cap_points=rounded(
+            next((row["contribution"] for row in measures.get(None, [])), None), _SCORE_DIGITS
+        ),
         change=_score_change(rows_of(facts.moves, account)),
         history=[
             doc.ScorePoint(

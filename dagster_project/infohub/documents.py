@@ -290,6 +290,9 @@ class HealthScore(Document):
     computed_score: Score | None = Field(description="Score before an override.")
     override: Override | None = Field(description="A person's judgement in force; null when none.")
     components: list[ComponentState] = Field(description="The six components.")
+    cap_points: float | None = Field(
+        description="Points a measure that forces the score takes off; null when none does."
+    )
     change: ScoreChange | None = Field(description="What moved it; null without an earlier score.")
     history: list[ScorePoint] = Field(description="One score a week, oldest first.")
     zone_moves: list[ZoneMove] = Field(description="Changes of zone, newest first.")

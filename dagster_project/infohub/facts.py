@@ -717,6 +717,10 @@ events as (
             order by event.event_number
         ) as events
     from playbooks.action_events as event
+    semi join playbooks.actions as action
+        on
+            event.action_id = action.action_id
+            and list_contains($playbooks::varchar[], action.playbook_id)
     where event.occurred_on <= $as_of
     group by event.action_id
 )

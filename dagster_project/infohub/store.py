@@ -13,14 +13,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from dagster_project.errors import CspError
-from dagster_project.infohub.paths import inside
+from dagster_project.infohub.paths import ARCHIVE, inside
 from dagster_project.infohub.people import BrokenBlockError, merge, split
 
 STATE = ".state.json"
@@ -60,6 +60,8 @@ class HubState:
     """Indexes and the list of the archive."""
     archived: dict[str, AccountState] = field(default_factory=dict)
     """Folders of accounts that left, newest per account, so that one that returns gets its own."""
+    as_of: str | None = None
+    """The day that was written last."""
     archive: list[dict[str, Any]] = field(default_factory=list)
     """Every item of the archive's list, in the order they were moved."""
 
@@ -125,6 +127,7 @@ def load_state(root: Path) -> HubState:
             accounts={name: _account(one) for name, one in data["accounts"].items()},
             shared={key: FileState(*one) for key, one in data["shared"].items()},
             archived={name: _account(one) for name, one in data["archived"].items()},
+            as_of=data["as_of"],
             archive=data["archive"],
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -156,6 +159,7 @@ def _dumped(state: HubState) -> str:
     return json.dumps(
         {
             "version": _STATE_VERSION,
+            "as_of": state.as_of,
             "accounts": accounts(state.accounts),
             "shared": files(state.shared),
             "archived": accounts(state.archived),
@@ -164,6 +168,21 @@ def _dumped(state: HubState) -> str:
         ensure_ascii=False,
         separators=(",", ":"),
     )
+
+
+def archived_folders(root: Path) -> dict[str, str]:
+    """Folders in the archive and whose they are: what people wrote there is still theirs to read.
+
+    Raises:
+        CspError: the state file is not readable as such.
+    """
+    return {
+        item["moved_to"]: item["account_id"]
+        for item in load_state(root).archive
+        if item["moved_from"].count("/") == 1
+        and (root / item["moved_to"]).is_dir()
+        and item["moved_to"].startswith(f"{ARCHIVE}/")
+    }
 
 
 def seen(path: str) -> tuple[int, int] | None:
@@ -201,6 +220,7 @@ class Stage:
     def finish(self, state: HubState) -> None:
         """Write down what is to be done; from here on it can be committed."""
         changes = self.changes
+        state.as_of = changes.as_of.isoformat()
         journal = {
             "as_of": changes.as_of.isoformat(),
             "folders": changes.folders,
@@ -220,7 +240,7 @@ def recover(root: Path) -> Applied:
 
 
 def apply_staged(root: Path, as_of: date) -> Applied:
-    """Commit what is staged for the day and carry it out.
+    """Commit what is staged for the day and carry it out; a day done already is left alone.
 
     Raises:
         CspError: nothing is staged for that day, or the disk refused; the next run finishes it.
@@ -228,6 +248,8 @@ def apply_staged(root: Path, as_of: date) -> Applied:
     recover(root)
     journal = root / _STAGED / "journal.json"
     staged_for = json.loads(journal.read_text())["as_of"] if journal.exists() else None
+    if staged_for is None and load_state(root).as_of == as_of.isoformat():
+        return Applied()
     if staged_for != as_of.isoformat():
         raise CspError(
             f"{root}: no change of the InfoHub is staged for {as_of} — run the day again"
@@ -321,11 +343,3 @@ def _put_files(root: Path, work: Path, writes: list[list[Any]]) -> Applied:
         if former is not None and former != path:
             (root / former).unlink(missing_ok=True)
     return Applied(written, tuple(faults))
-
-
-def walk_files(root: Path) -> Iterator[str]:
-    """Every file of the InfoHub that is not our own bookkeeping, relative, in order."""
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if path.is_file() and not relative.parts[0].startswith("."):
-            yield relative.as_posix()

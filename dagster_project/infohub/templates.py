@@ -33,7 +33,6 @@ _LINE_START = re.compile(r"^([#+=:-]|\d{1,9}(?=[.)]))")
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
-@lru_cache(maxsize=65536)
 def markdown_text(text: str) -> str:
     """A text that reads as itself in one line of Markdown."""
     if _HARMLESS.match(text) and "www." not in text:
@@ -52,6 +51,11 @@ def markdown_text(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=65536)
+def _text(value: str) -> Markup:
+    return Markup(markdown_text(value))
+
+
 def _printed(value: object) -> Markup:
     """What a template prints: finished text as it is, everything else escaped."""
     if isinstance(value, Markup):
@@ -59,7 +63,7 @@ def _printed(value: object) -> Markup:
     if value is None:
         return Markup(NOTHING)
     if isinstance(value, str):
-        return Markup(markdown_text(value))
+        return _text(value)
     if isinstance(value, bool):
         return Markup("yes" if value else "no")
     return Markup(markdown_text(str(value)) if isinstance(value, (list, dict)) else str(value))

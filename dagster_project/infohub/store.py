@@ -26,6 +26,8 @@ from dagster_project.infohub.people import BrokenBlockError, merge, split
 STATE = ".state.json"
 _STAGED = ".staged"
 _APPLYING = ".applying"
+NOWHERE = f"{_STAGED}/nowhere"
+"""Stands for a folder that is not there."""
 _STATE_VERSION = 1
 
 
@@ -329,10 +331,13 @@ def _put_files(root: Path, work: Path, writes: list[list[Any]]) -> Applied:
             made.add(folder)
         target = base + path
         now = seen(target)
+        origin = target
+        if now is None and former is not None:
+            origin, now = base + former, seen(base + former)
         if path.endswith(".md") and now is not None and list(now) != was:
             # Somebody wrote in it while the run worked: take what they wrote.
             try:
-                merged = merge(Path(source).read_bytes(), Path(target).read_bytes())
+                merged = merge(Path(source).read_bytes(), Path(origin).read_bytes())
             except BrokenBlockError as error:
                 faults.append(f"{path}:{error.line}: {error.message}")
                 Path(source).unlink()

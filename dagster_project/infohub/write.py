@@ -28,6 +28,7 @@ from dagster_project.infohub.facts import FactReader, Facts, Row, read_openings,
 from dagster_project.infohub.paths import ARCHIVE, Folders, PathFault, assign_folders, inside
 from dagster_project.infohub.people import BrokenBlockError, merge
 from dagster_project.infohub.store import (
+    NOWHERE,
     AccountState,
     FileState,
     Stage,
@@ -249,41 +250,48 @@ class _Staging:
     # --- whose folder is where ----------------------------------------------------------------
 
     def _settle_folders(self, folders: Folders) -> Folders:
-        """Leave out what must not be touched: who has no clear place keeps what there is."""
+        """Leave out what must not be touched: who has no clear place keeps what there is.
+
+        One account that stays where it is may stand in another's way, and so on.
+        """
         faults = list(folders.faults)
-        unclear = {name for fault in faults for name in fault.account_ids}
-        kept = {self.state.accounts[name].folder for name in unclear & set(self.state.accounts)}
+        owned = dict(folders.by_account)
         owners = {one.folder for one in self.state.accounts.values()}
-        owned: dict[str, str] = {}
-        for account_id, folder in folders.by_account.items():
-            known = self.state.accounts.get(account_id)
-            if folder in kept:
-                faults.append(
-                    PathFault(
-                        (account_id,),
-                        f"account {account_id!r} comes to the folder {folder}, which an account "
-                        "without a clear place still holds",
-                        "mend the other account's realm or node in CRM first",
-                    )
-                )
-            elif (
-                known is not None
-                and known.folder != folder
-                and folder not in owners
-                and (self.root / folder).exists()
-            ):
-                faults.append(
-                    PathFault(
-                        (account_id,),
-                        f"account {account_id!r} moves from {known.folder} to {folder}, where "
-                        "somebody has put files",
-                        "move those files away, then run again",
-                    )
-                )
-            else:
-                owned[account_id] = folder
+        while True:
+            unclear = {name for fault in faults for name in fault.account_ids}
+            kept = {one.folder for name, one in self.state.accounts.items() if name in unclear}
+            found = [
+                fault
+                for account_id, folder in owned.items()
+                if (fault := self._in_the_way(account_id, folder, kept, owners)) is not None
+            ]
+            if not found:
+                break
+            faults += found
+            for fault in found:
+                del owned[fault.account_ids[0]]
         self.staged.faults += [str(fault) for fault in sorted(faults)]
         return Folders(owned, tuple(sorted(faults)))
+
+    def _in_the_way(
+        self, account_id: str, folder: str, kept: set[str], owners: set[str]
+    ) -> PathFault | None:
+        known = self.state.accounts.get(account_id)
+        if folder in kept:
+            return PathFault(
+                (account_id,),
+                f"account {account_id!r} comes to the folder {folder}, which an account without a "
+                "clear place still holds",
+                "mend the other account's realm or node in CRM first",
+            )
+        is_move = known is not None and known.folder != folder
+        if is_move and folder not in owners and (self.root / folder).exists():
+            return PathFault(
+                (account_id,),
+                f"account {account_id!r} moves to {folder}, where somebody has put files",
+                "move those files away, then run again",
+            )
+        return None
 
     def _move_accounts(self, folders: Folders) -> None:
         left = self.reader.left()
@@ -298,6 +306,9 @@ class _Staging:
                 known.folder = folder
             elif known is None:
                 self._restore_account(account_id, folder)
+        # Who comes into a folder that another leaves finds it empty.
+        for source, _ in self.stage.changes.folders:
+            self.now_at.setdefault(source, NOWHERE)
 
     def _archive_account(self, account_id: str, reason: str) -> None:
         account = self.state.accounts.pop(account_id)
@@ -630,6 +641,12 @@ class _Staging:
         if known is not None and known.digest == digest and now == (known.size, known.mtime_ns):
             self.unchanged += 1
             return
+        current = _read(self.base + path)
+        if current is not None and own_digest(current, has_block=False) not in (
+            known.own if known else None,
+            digest,
+        ):
+            self._keep_copy("", path)
         size, mtime_ns = self.stage.write(path, content, now)
         self.state.shared[key] = FileState(path, digest, digest, size, mtime_ns)
 

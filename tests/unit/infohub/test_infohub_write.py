@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dagster_project.errors import ConfigError, CspError
 from dagster_project.infohub import documents, specimen
@@ -22,6 +26,7 @@ from dagster_project.infohub.write import stage_infohub
 from tests.unit.infohub.hub_world import (
     DAY,
     TEMPLATES,
+    add,
     add_customer,
     add_day,
     add_triage,
@@ -293,6 +298,59 @@ def test_a_folder_is_not_moved_onto_somebodys_files(
     staged, _ = write(con, tmp_path)
     assert "where somebody has put files" in staged.faults[0]
     assert contents(tmp_path) == before
+
+
+def test_who_stays_stands_in_the_way_of_who_comes(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    add_customer(con, "c")
+    write(con, tmp_path)
+    before = contents(tmp_path)
+    (tmp_path / "emea/new").mkdir()
+    (tmp_path / "emea/new/mine.txt").write_text("mine")
+    for account, node in (("a", "new"), ("b", "a"), ("c", "b")):
+        con.execute("update marts.dim_account set node = ? where account_id = ?", [node, account])
+    staged, _ = write(con, tmp_path)
+    assert len(staged.faults) == 3
+    assert contents(tmp_path) == before | {"emea/new/mine.txt": b"mine"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_size=3),
+        min_size=2, max_size=5,
+    )
+)  # fmt: skip
+def test_words_follow_their_account_wherever_it_goes(days: list[dict[str, str]]) -> None:
+    """Accounts come, go, swap and collide; nobody's words are lost or come to another."""
+    con = open_hub_world()
+    with tempfile.TemporaryDirectory() as name:
+        root, noted = Path(name), set[str]()
+        for number, nodes in enumerate(days):
+            day = DAY + timedelta(days=number)
+            for table in ("marts.dim_account", "marts.fct_account_health_daily"):
+                con.execute(f"delete from {table}")
+            for account, node in nodes.items():
+                add(con, "marts.dim_account", account_id=account, realm="r", node=node)
+                add_day(con, account, day, name=account)
+            write(con, root, day)
+            for path in root.glob("r/*/internal-infohub/actions/*.md"):
+                owner = path.read_text(encoding="utf-8").split("\n", 1)[0][-1]
+                if owner not in noted:
+                    note(path, f"words of {owner}")
+                    noted.add(owner)
+            found = {
+                (path.split("/")[-4], text.split(b"\n", 1)[0][-1:].decode(), word.decode())
+                for path, text in contents(root).items()
+                if path.endswith(".md")
+                for word in re.findall(rb"words of (\w)", text)
+            }
+            assert {word for *_, word in found} == noted
+            assert all(owner == word for _, owner, word in found)
+            folders = [one.folder for one in load_state(root).accounts.values()]
+            assert len(set(folders)) == len(folders)
+    con.close()
 
 
 def test_a_pack_follows_its_call_and_is_archived_long_after(

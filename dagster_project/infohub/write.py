@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel
 
-from dagster_project.errors import CspError
+from dagster_project.errors import ConfigError, CspError
 from dagster_project.infohub import compose, documents
 from dagster_project.infohub.facts import FactReader, Facts, Row, read_openings, read_places
 from dagster_project.infohub.paths import ARCHIVE, Folders, PathFault, assign_folders, inside
@@ -211,6 +211,8 @@ class _Staging:
         self.unchanged = 0
         self.archive_count = 0
         self.no_links: set[str] = set()
+        # Account and key of the files whose facts were read.
+        self.loaded: set[tuple[str, str]] = set()
         # Where a folder is now that will be elsewhere once the changes are applied.
         self.now_at: dict[str, str] = {}
         self.markdown_seed = _digest(templates.source, _FORMAT)
@@ -379,6 +381,7 @@ class _Staging:
             folder = folders.by_account[account_id]
             for artifact in of_account:
                 if self._must_render(artifact, known.get(artifact.key), folder):
+                    self.loaded.add((account_id, artifact.key))
                     for subject in artifact.subjects:
                         wanted[subject].add(account_id)
                     if artifact.opened_on is not None:
@@ -406,11 +409,18 @@ class _Staging:
             written = self._write_file(artifact, known.files.get(artifact.key), folder, account_id)
             if written is not None:
                 known.files[artifact.key] = written
+        self._forget_removed(known, current, folder)
         self._archive_old_packs(account_id, known, current)
         for key, one in sorted(known.files.items()):
             self.staged.files.append(
                 (account_id, f"{folder}/{one.path}", key, *_details(key, one.path))
             )
+
+    def _forget_removed(self, known: AccountState, current: set[str], folder: str) -> None:
+        """A file of the past that somebody has taken away is not written again, nor linked to."""
+        for key, one in list(known.files.items()):
+            if key not in current and seen(self._on_disk(folder, one.path)) is None:
+                del known.files[key]
 
     def _take_over(self, known: AccountState, artifact: Artifact, current: set[str]) -> None:
         """A file's key may change (slots are renumbered); its name, and what people wrote, stay."""
@@ -424,53 +434,71 @@ class _Staging:
     ) -> FileState | None:
         """Stage the file if it changed; what is known of it afterwards, None when it stays out."""
         now = seen(self._on_disk(folder, artifact.path))
-        former = known.path if known is not None and known.path != artifact.path else None
-        # What must be as it was written, if the file is to be left alone.
-        same = known
-        if (
-            known is None
-            or former is not None
-            or artifact.is_in_doubt
-            or known.digest != artifact.digest
-        ):
-            same = None
-        if same is not None and now == (same.size, same.mtime_ns):
+        is_same = (
+            known is not None
+            and known.path == artifact.path
+            and known.digest == artifact.digest
+            and not artifact.is_in_doubt
+        )
+        if known is not None and is_same and now == (known.size, known.mtime_ns):
             self.unchanged += 1
-            return same
-        found_at = artifact.path if now is not None or former is None else former
-        current = _read(self._on_disk(folder, found_at))
-        shown = f"{folder}/{artifact.path}"
-        own_now: str | None = None
-        try:
-            if current is not None:
-                own_now = own_digest(current, has_block=artifact.has_block)
-            if same is not None and now is not None and own_now == same.own:
-                # Only people's part changed.
-                self.unchanged += 1
-                return replace(same, size=now[0], mtime_ns=now[1])
-            content = artifact.render(self.facts)
-            if content is None:
-                return known
-            own_new = own_digest(content, has_block=artifact.has_block)
-            if current is not None and artifact.has_block:
-                content = merge(content, current)
-        except BrokenBlockError as error:
-            self.staged.faults.append(
-                f"{shown}:{error.line}: {error.message} — the file is left as it is; mend the two "
-                "lines (or move the file away: it is written anew)"
-            )
             return known
+        place = f"{folder}/{artifact.path}"
         try:
             inside(self.root, f"{self.now_at.get(folder, folder)}/{artifact.path}", self.no_links)
+            return self._rewrite(artifact, known, folder, account_id, is_same)
+        except BrokenBlockError as error:
+            self.staged.faults.append(
+                f"{place}:{error.line}: {error.message} — the file is left as it is; mend the two "
+                "lines (or move the file away: it is written anew)"
+            )
         except CspError as error:
+            if isinstance(error, ConfigError):
+                raise
             self.staged.faults.append(str(error))
+        return known
+
+    def _rewrite(
+        self,
+        artifact: Artifact,
+        known: FileState | None,
+        folder: str,
+        account_id: str,
+        is_same: bool,
+    ) -> FileState | None:
+        """Render a file and put people's part into it; staged when it says something else.
+
+        Raises:
+            BrokenBlockError: nobody can say which part of the file is people's.
+        """
+        now = seen(self._on_disk(folder, artifact.path))
+        former = known.path if known is not None and known.path != artifact.path else None
+        found_at = artifact.path if now is not None or former is None else former
+        current = _read(self._on_disk(folder, found_at))
+        own_now = None
+        if current is not None:
+            own_now = own_digest(current, has_block=artifact.has_block)
+        if known is not None and is_same and now is not None and own_now == known.own:
+            # Only people's part changed.
+            self.unchanged += 1
+            return replace(known, size=now[0], mtime_ns=now[1])
+        # Changed by hand in this very moment, its facts were not read: the next run looks.
+        content = None
+        if (account_id, artifact.key) in self.loaded:
+            content = artifact.render(self.facts)
+        if content is None:
             return known
+        own_new = own_digest(content, has_block=artifact.has_block)
+        if current is not None and artifact.has_block:
+            content = merge(content, current)
         if own_now not in (None, known.own if known else None, own_new):
             self._keep_copy(account_id, f"{folder}/{found_at}")
         if current == content and former is None and now is not None:
             self.unchanged += 1
         else:
-            now = self.stage.write(shown, content, now, f"{folder}/{former}" if former else None)
+            now = self.stage.write(
+                f"{folder}/{artifact.path}", content, now, f"{folder}/{former}" if former else None
+            )
         return FileState(artifact.path, artifact.digest, own_new, *now)
 
     def _keep_copy(self, account_id: str, shown: str) -> None:

@@ -32,7 +32,9 @@ def hub(backfilled: Installation) -> Path:
 @pytest.fixture(scope="module")
 def con(backfilled: Installation) -> duckdb.DuckDBPyConnection:
     """The build file, copied, so that the session's own is never held."""
-    copy = backfilled.data_dir / "infohub_test.duckdb"
+    # Of the same name: the ledger's function names its catalogue.
+    copy = backfilled.data_dir / "copied" / backfilled.settings.warehouse.name
+    copy.parent.mkdir()
     shutil.copyfile(backfilled.settings.warehouse, copy)
     return duckdb.connect(str(copy))
 

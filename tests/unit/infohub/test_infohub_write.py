@@ -364,12 +364,21 @@ def test_a_pack_follows_its_call_and_is_archived_long_after(
     assert not (tmp_path / PACK).exists()
     assert "ask about the migration" in (tmp_path / moved).read_text(encoding="utf-8")
     con.execute("update marts.fct_cadence_slot set status = 'met'")
+    # The other account's pack is taken away by hand: no list speaks of it any more.
+    (tmp_path / PACK.replace("emea/a", "emea/b")).unlink()
     frozen = (tmp_path / moved).read_bytes()
     for later, is_there in ((NEXT, True), (DAY + timedelta(days=70), False)):
         for account in ("a", "b"):
             add_day(con, account, later, name=f"Name {account}", score=1.0)
         write(con, tmp_path, later)
         assert (tmp_path / moved).exists() is is_there
+        packs = [
+            path
+            for account in parsed(tmp_path, "emea/index.yaml")["accounts"]
+            for path in account["files"]
+            if "prep" in path
+        ]
+        assert packs == ([moved.removeprefix("emea/a/")] if is_there else [])
     assert (tmp_path / f"archive/{later}/{moved}").read_bytes() == frozen
     reasons = {one["reason"] for one in parsed(tmp_path, "archive/archive.yaml")["items"]}
     assert reasons == {"the call is long past"}

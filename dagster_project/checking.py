@@ -1,12 +1,19 @@
-"""Is the configuration whole? Rules, policy seeds and source mapping, every fault at once."""
+"""Is the configuration whole? Rules, policy, templates, source mapping: every fault at once."""
 
 from __future__ import annotations
 
 from dagster_project.contracts import Vocabulary
 from dagster_project.errors import ConfigError, Fault
+from dagster_project.infohub.specimen import check_templates
 from dagster_project.ingestion import load_mapping
 from dagster_project.playbooks import load_rules
-from dagster_project.policy import check_policy, read_gauges, require_policy_set, vocabulary
+from dagster_project.policy import (
+    check_policy,
+    load_policy,
+    read_gauges,
+    require_policy_set,
+    vocabulary,
+)
 from dagster_project.settings import Settings
 
 
@@ -14,7 +21,7 @@ def check_configuration(settings: Settings) -> str:
     """Check everything a run relies on besides the data; what was found, in one line.
 
     Raises:
-        ConfigError: with every fault of seeds, rules and source mapping.
+        ConfigError: with every fault of seeds, rules, templates and source mapping.
     """
     faults: list[Fault] = list(check_policy(settings.seeds))
     rule_count = 0
@@ -24,6 +31,9 @@ def check_configuration(settings: Settings) -> str:
     except ConfigError as error:
         faults += error.faults
     mapping_text = "no source mapping"
+    if not faults:
+        calls = load_policy(settings.seeds).rows("infohub_calls")
+        faults += check_templates(settings.templates, [str(call["template"]) for call in calls])
     if not faults:
         tiers, areas = vocabulary(settings.seeds)
         try:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from dagster_project.defs.checks import accounts_scored, freshness
 from dagster_project.defs.dbt_project import prepare_manifest, read_manifest
+from dagster_project.defs.infohub import infohub_assets, infohub_is_whole
 from dagster_project.defs.ingest import ingest_extracts
 from dagster_project.defs.jobs import (
     daily_job,
@@ -43,10 +44,11 @@ def build_defs(settings: Settings, *, waits_when_busy: bool = True) -> dg.Defini
             ingest_extracts,
             *transform_assets(manifest_path),
             playbook_assets(manifest),
+            infohub_assets(manifest),
             publish,
             *proof_assets(manifest),
         ],
-        asset_checks=[accounts_scored],
+        asset_checks=[accounts_scored, infohub_is_whole],
         jobs=[daily_job(), proof_job()],
         schedules=[daily_schedule(settings), proof_schedule(settings)],
         sensors=[new_extracts],

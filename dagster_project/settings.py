@@ -150,6 +150,16 @@ class Settings(BaseSettings):
         """The playbooks."""
         return PROJECT_ROOT / "playbook_rules"
 
+    @property
+    def infohub(self) -> Path:
+        """One folder per account, `{realm}/{node}`; people write here too."""
+        return self.data_dir / "infohub"
+
+    @property
+    def templates(self) -> Path:
+        """The Markdown templates of the InfoHub, which operations may edit."""
+        return self.rules / "templates"
+
     def dbt_environment(self) -> dict[str, str]:
         """What `dbt/profiles.yml` reads."""
         return {

@@ -9,6 +9,12 @@ import dagster as dg
 
 from dagster_project.defs.dbt_project import daily_tables, dictionary
 from dagster_project.defs.deliver import deliver_changes, webhook_of
+from dagster_project.defs.infohub import (
+    INFOHUB_KEY,
+    STAGED_KEY,
+    apply_staged,
+    write_calendars,
+)
 from dagster_project.defs.playbooks import TABLES
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import write_queues
@@ -25,10 +31,10 @@ EXPORTS_KEY = dg.AssetKey(["published", "exports"])
 
 
 def config_sha256(settings: Settings) -> str:
-    """Fingerprint of what decides results besides the data: seeds, rules and models."""
+    """Fingerprint of what decides results besides the data: seeds, rules, templates, models."""
     digest = hashlib.sha256(settings.policy_set.encode())
     for folder, patterns in (
-        (settings.rules, ("*.yml",)),
+        (settings.rules, ("*.yml", "templates/**/*.j2")),
         (settings.dbt_project, ("seeds/**/*.csv", "models/**/*.sql", "macros/**/*.sql")),
     ):
         for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
@@ -52,7 +58,7 @@ def stage_day(settings: Settings) -> None:
 
 
 def export_day(settings: Settings) -> None:
-    """Write the day's tables, workbook, queues and manifest; the folder appears whole or not."""
+    """Write the day's tables, workbook, queues, calendars and manifest; whole or not at all."""
     with connect(settings.warehouse, settings, read_only=True) as con:
         as_of = current_window(con).as_of_date
 
@@ -60,6 +66,7 @@ def export_day(settings: Settings) -> None:
             write_workbook(con, folder / "metrics.xlsx", as_of)
             write_queues(con, folder / "actions", as_of)
             write_changes(con, folder / "actions", as_of)
+            write_calendars(con, folder / "calendar", as_of)
 
         write_exports(con, settings.exports, as_of, add_files)
 
@@ -73,6 +80,7 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
             if node["resource_type"] == "model" and "metrics" in node["tags"]
         ),
         *(dg.AssetKey(["playbooks", table]) for table in TABLES),
+        STAGED_KEY,
     ]
 
     @dg.multi_asset(
@@ -89,8 +97,15 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 EXPORTS_KEY,
                 deps=upstream,
                 group_name="published",
-                description="Parquet, CSV, the workbook, the agents' queues and the manifest.",
+                description="Parquet, CSV, the workbook, queues, calendars and the manifest.",
                 kinds={"parquet", "csv", "excel"},
+            ),
+            dg.AssetSpec(
+                INFOHUB_KEY,
+                deps=[STAGED_KEY],
+                group_name="published",
+                description="One folder per account, with what changed on the day put in place.",
+                kinds={"yaml"},
             ),
         ],
         pool=WRITER_POOL,
@@ -111,6 +126,8 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 config_sha256=config_sha256(settings),
                 before_swap=lambda: stage_day(settings),
             )
+            # Renames only, and never before the day is out: the folders do not run ahead of it.
+            applied = apply_staged(settings.infohub, window.as_of_date)
             delivery = deliver_changes(settings)
             folder = settings.exports / window.as_of_date.isoformat()
             with connect(settings.warehouse, settings) as con:
@@ -134,6 +151,14 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                     },
                 )
         yield dg.MaterializeResult(asset_key=EXPORTS_KEY, metadata={"folder": str(folder)})
+        yield dg.MaterializeResult(
+            asset_key=INFOHUB_KEY,
+            metadata={
+                "folder": str(settings.infohub),
+                "files written": applied.written,
+                "left as they are": "\n".join(applied.faults) or "none",
+            },
+        )
         yield dg.MaterializeResult(
             asset_key=SNAPSHOT_KEY,
             metadata={

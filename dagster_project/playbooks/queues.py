@@ -6,16 +6,18 @@ Belongs here: what an agent reads. Does not belong here: deciding what is open.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from string import Formatter
 from typing import Any, get_args
 
 import duckdb
 
 from dagster_project.playbooks.model import Role
 from dagster_project.playbooks.tables import ACTIONS, PLAYBOOKS, RULES
+from dagster_project.sentences import write_why
 
 AGENTS: tuple[str, ...] = get_args(Role)
 # Read by the meeting-notes agent: it supports calls, whoever owns them.
@@ -33,6 +35,7 @@ def write_queues(con: duckdb.DuckDBPyConnection, out_dir: Path, as_of: date) -> 
     A record stands in the queue of its owner's role; calls stand in the queue of the meeting-notes
     agent as well, with `queue_role` support. The order is stable: severity, due date, action.
     """
+    files = _infohub_files(con)
     definitions = _definitions(con)
     actions = _action_rows(
         con,
@@ -43,7 +46,8 @@ def write_queues(con: duckdb.DuckDBPyConnection, out_dir: Path, as_of: date) -> 
     lines: dict[str, list[str]] = {agent: [] for agent in AGENTS}
     for action in actions:
         definition = definitions.get(action["playbook_id"], {})
-        record = _record(action, definition, as_of)
+        links = _links(files.get(action["account_id"], []), action, definition, as_of)
+        record = _record(action, definition, as_of) | {"infohub": links}
         lines[action["owner_role"]].append(json_line({**record, "queue_role": "owner"}))
         helps = _NOTES_AGENT in definition.get("supporting_roles", [])
         if helps and action["owner_role"] != _NOTES_AGENT and record["call_type"]:
@@ -64,12 +68,15 @@ def action_records(
 
     Both say how they ended: `closed_on`, `close_reason`, `outcome`, `objective_status`.
     """
+    files = _infohub_files(con)
     definitions = _definitions(con)
     records: dict[str, dict[str, Any]] = {}
     for action in _action_rows(
         con, "actions.action_id in (select unnest(?))", "actions.action_id", [list(action_ids)]
     ):
-        record = _record(action, definitions.get(action["playbook_id"], {}), as_of)
+        definition = definitions.get(action["playbook_id"], {})
+        links = _links(files.get(action["account_id"], []), action, definition, as_of)
+        record = _record(action, definition, as_of) | {"infohub": links}
         if action["closed_on"] is not None:
             record = {key: value for key, value in record.items() if key not in _PLAN}
         ending = ("closed_on", "close_reason", "cancel_reason", "outcome", "objective_status")
@@ -136,7 +143,6 @@ def _record(
         if one["component"] == evidence.get("weakest_component")
     ]
     agendas = [one for one in definition.get("agendas", []) if one["call_type"] == call_type]
-    folder = "/".join(part for part in (action["realm"], action["node"]) if part)
     return {
         "schema_version": SCHEMA_VERSION,
         "idempotency_key": f"{action['action_id']}:{action['status']}:"
@@ -179,26 +185,70 @@ def _record(
         "intervention": interventions[0] if interventions else None,
         "objective": definition.get("objective"),
         "follow_ups": definition.get("follow_ups", []),
-        "infohub": [f"{folder}/{path}" if folder else path
-                    for path in definition.get("infohub", [])],
-    }  # fmt: skip
+    }
 
 
-def write_why(template: str, evidence: Mapping[str, Any]) -> str:
-    """The rule's sentence with the evidence in it; what is missing reads `unknown`."""
-    text = ""
-    for before, name, _, _ in Formatter().parse(template):
-        text += before
-        if name:
-            text += _shown(evidence.get(name))
-    return text
+@dataclass(frozen=True)
+class _File:
+    """A file of an account's InfoHub folder."""
+
+    path: str
+    dated_on: date | None
+    call_type: str | None
+    slot_number: int | None
+
+    def follows(self, pattern: str) -> bool:
+        """Whether the file is what a playbook calls `pattern`, whatever its date."""
+        where = re.escape(pattern).replace(r"\{date\}", r"[0-9-]+").replace(r"\{year\}", r"[0-9]+")
+        tail = ".*" if pattern.endswith("/") else ""
+        return re.fullmatch(rf"[^/]+/[^/]+/{where}{tail}", self.path) is not None
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.2f}".rstrip("0").rstrip(".")
-    return str(value)
+def _infohub_files(con: duckdb.DuckDBPyConnection) -> dict[str, list[_File]]:
+    """The files the InfoHub has for each account; none where it was not written."""
+    found = con.execute(
+        "select count(*) from duckdb_tables() "
+        "where schema_name = 'pipeline' and table_name = 'infohub_files'"
+    ).fetchone()
+    files: dict[str, list[_File]] = {}
+    if found and found[0]:
+        for account_id, *file in con.execute(
+            "select account_id, path, dated_on, call_type, slot_number from pipeline.infohub_files "
+            "order by account_id, path"
+        ).fetchall():
+            files.setdefault(account_id, []).append(_File(*file))
+    return files
+
+
+def _links(
+    files: Sequence[_File],
+    action: Mapping[str, Any],
+    definition: Mapping[str, Any],
+    as_of: date,
+) -> list[str]:
+    """The files of the account that the playbook names; only such as there are.
+
+    Of dated reports it is the one of the action's own day, else the newest before it; of the packs
+    for calls, those of the action's call.
+    """
+    evidence: dict[str, Any] = json.loads(action["evidence"])
+    links: list[str] = []
+    for pattern in definition.get("infohub", []):
+        fits = [file for file in files if file.follows(pattern)]
+        if "{date}" in pattern:
+            before = [
+                file for file in fits if file.dated_on and file.dated_on <= action["opened_on"]
+            ]
+            fits = sorted(before, key=lambda file: str(file.dated_on))[-1:]
+        elif "{year}" in pattern:
+            # A plan of a year gone by is no longer worked on.
+            fits = [file for file in fits if file.dated_on and file.dated_on.year >= as_of.year]
+        elif pattern.endswith("/"):
+            fits = [
+                file
+                for file in fits
+                if file.call_type == evidence.get("call_type")
+                and file.slot_number == evidence.get("slot_number", file.slot_number)
+            ]
+        links += [file.path for file in fits]
+    return links

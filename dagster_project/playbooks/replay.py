@@ -21,12 +21,12 @@ from dagster_project.errors import ConfigError
 from dagster_project.expressions import quote_identifier
 from dagster_project.playbooks.actions import HELD_OUT
 from dagster_project.playbooks.proposals import Proposal
-from dagster_project.playbooks.queues import write_why
 from dagster_project.playbooks.rulebook import Rule, RuleBook
 from dagster_project.playbooks.runner import run_playbooks
 from dagster_project.playbooks.scopes import zone_rank
 from dagster_project.playbooks.spans import day
 from dagster_project.playbooks.tables import PUBLIC_TABLES, STATE_TABLES
+from dagster_project.sentences import write_why
 
 # What is kept of a side when the next one is run.
 _KEPT = ("actions", "action_events", "rule_states")

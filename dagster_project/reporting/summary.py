@@ -6,6 +6,7 @@ import duckdb
 
 from dagster_project.progress import stage_seconds
 
+_SHOWN_FAULTS = 10
 _WHY_UNSCORED = {
     "too_early": "in their first days",
     "no_data": "no input at all",
@@ -30,15 +31,31 @@ def run_summary(con: duckdb.DuckDBPyConnection) -> str:
         ).fetchall()
     }
     lines = [f"Published {last}" + ("" if first == last else f", computed from {first}")]
-    for stage in ("ingest", "playbooks", "publish"):
+    for stage in ("ingest", "playbooks", "infohub", "publish"):
         texts = [f"{value:,} {name}" for (of, name), value in counts.items() if of == stage]
         lines.append(f"  {stage:<10} {', '.join(texts)}")
+        if stage == "infohub":
+            lines += [f"    {message}" for message in _infohub_faults(con)]
     lines.append(f"  {'accounts':<10} {_scored(con)}")
     lines.append(f"  {'zones':<10} {_zones(con)}")
     if stage_seconds:
         times = ", ".join(f"{name} {seconds:.1f}" for name, seconds in stage_seconds.items())
         lines.append(f"  {'seconds':<10} {times}")
     return "\n".join(lines)
+
+
+def _infohub_faults(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The first accounts or files the InfoHub left as they are, and why."""
+    known = con.execute(
+        "select count(*) from duckdb_tables() "
+        "where schema_name = 'pipeline' and table_name = 'infohub_faults'"
+    ).fetchone()
+    if not known or not known[0]:
+        return []
+    rows = con.execute("select message from pipeline.infohub_faults order by position").fetchall()
+    messages = [str(message) for (message,) in rows[:_SHOWN_FAULTS]]
+    more = len(rows) - len(messages)
+    return [*messages, f"and {more:,} more in pipeline.infohub_faults"] if more > 0 else messages
 
 
 def _scored(con: duckdb.DuckDBPyConnection) -> str:

@@ -69,6 +69,10 @@ def test_the_flow_has_one_order(definitions: dg.Definitions) -> None:
     assert {"playbooks/actions", "metrics/mtr_playbook_effectiveness"} <= published
     assert "playbooks/actions" in above("metrics/mtr_playbook_effectiveness")
     assert "marts/fct_account_health_daily" in above("playbooks/actions")
+    # The folders are staged before the publication and put in place by it.
+    assert "infohub/staged" in published
+    assert {"playbooks/actions", "policy/infohub_policy"} <= above("infohub/staged")
+    assert "published/analytics" not in above("infohub/staged")
 
 
 def test_every_step_that_writes_waits_its_turn(definitions: dg.Definitions) -> None:

@@ -19,6 +19,7 @@ from tests.integration.conftest import (
     differences,
     small_world,
 )
+from tests.unit.infohub.hub_world import contents
 
 pytestmark = pytest.mark.slow
 
@@ -171,3 +172,15 @@ def test_a_late_correction_restates_and_equals_having_known_it(
     ), "the correction was meant to matter"
     surplus = [row for row in mine["playbooks.actions"] if row not in theirs["playbooks.actions"]]
     assert all("restated" in row for row in surplus), surplus[:3]
+
+
+def test_the_folders_of_daily_runs_are_those_of_one_backfill(
+    backfilled: Installation, day_by_day: tuple[Installation, dict[date, Tables]]
+) -> None:
+    """Only packs of calls that are no longer due stay behind, and the index that lists them."""
+    at_once = contents(backfilled.settings.infohub)
+    daily = contents(day_by_day[0].settings.infohub)
+    assert len(at_once) > 40
+    differing = {path for path in at_once if daily.get(path) != at_once[path]}
+    assert {path.rpartition("/")[2] for path in differing} <= {"index.yaml"}
+    assert all("/meetings/prep/" in path for path in set(daily) - set(at_once))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dagster_project.playbooks import load_rules, run_playbooks, write_queues
-from dagster_project.playbooks.queues import AGENTS, write_why
+from dagster_project.playbooks.queues import AGENTS
+from dagster_project.sentences import write_why
 from tests.unit.playbook_world import (
     TRIAGE,
     actions,
@@ -107,3 +109,60 @@ def test_calls_stand_in_the_meeting_notes_queue_too_with_their_agenda(tmp_path: 
 def test_why_writes_numbers_plainly_and_names_what_is_missing() -> None:
     evidence = {"a": 65.0, "b": -12.345, "c": None, "d": True, "e": "red"}
     assert write_why("{a} {b} {c} {d} {e} {f}", evidence) == "65 -12.35 unknown yes red unknown"
+
+
+def test_links_are_the_files_the_infohub_has(tmp_path: Path) -> None:
+    con = open_world()
+    add_account(con, "a", [30] * 6)
+    add_account(con, "b", [30] * 6)
+    run_playbooks(con, load_rules(SHIPPED), day(0), day(5))
+    con.execute(
+        "create table pipeline.infohub_files (account_id varchar, path varchar, key varchar, "
+        "dated_on date, call_type varchar, slot_number bigint)"
+    )
+    folder = "emea/a/internal-infohub"
+    for path, dated_on in (
+        (f"{folder}/governance/health_score.yaml", None),
+        (f"{folder}/governance/health_triage_2024-12-01.md", date(2024, 12, 1)),
+        (f"{folder}/governance/health_triage_2025-01-01.md", day(0)),
+        (f"{folder}/governance/health_triage_2025-01-04.md", day(3)),
+        (f"{folder}/actions/account_plan_2024.md", date(2024, 1, 1)),
+        (f"{folder}/actions/account_plan_2025.md", date(2025, 1, 1)),
+    ):
+        add(con, "pipeline.infohub_files", account_id="a", path=path, key="", dated_on=dated_on)
+    write_queues(con, tmp_path, day(5))
+    records = {
+        (record["account"]["account_id"], record["playbook_id"]): record
+        for agent in AGENTS
+        for record in read(tmp_path, agent)
+    }
+    triage = records["a", "PB_CS_301_health_triage"]
+    assert triage["opened_on"] == "2025-01-01"
+    assert triage["infohub"] == [
+        f"{folder}/governance/health_score.yaml",
+        f"{folder}/governance/health_triage_2025-01-01.md",
+    ]
+    # Nothing was written for the other account: no link is better than a wrong one.
+    assert records["b", "PB_CS_301_health_triage"]["infohub"] == []
+
+
+def test_a_call_links_to_its_own_pack(tmp_path: Path) -> None:
+    con = open_world()
+    add_account(con, "a", [90] * 6)
+    add(con, "marts.fct_cadence_slot", account_id="a", call_type="technical_checkin",
+        slot_number=1, opened_on=day(0), due_on=day(7), grace_ends_on=day(9))  # fmt: skip
+    for number in range(6):
+        add(con, "marts.fct_cadence_daily", account_id="a", call_type="technical_checkin",
+            as_of_date=day(number), next_due_on=day(7), consecutive_missed_count=0,
+            account_state="active")  # fmt: skip
+    run_playbooks(con, load_rules(SHIPPED), day(0), day(5))
+    con.execute(
+        "create table pipeline.infohub_files (account_id varchar, path varchar, key varchar, "
+        "dated_on date, call_type varchar, slot_number bigint)"
+    )
+    for call_type, slot in (("technical_checkin", 1), ("technical_checkin", 2), ("other", 1)):
+        add(con, "pipeline.infohub_files", account_id="a", call_type=call_type, slot_number=slot,
+            path=f"emea/a/meetings/prep/{call_type}_{slot}.md")  # fmt: skip
+    write_queues(con, tmp_path, day(5))
+    [notes] = read(tmp_path, "meeting_notes")
+    assert notes["infohub"] == ["emea/a/meetings/prep/technical_checkin_1.md"]

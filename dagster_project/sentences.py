@@ -1,0 +1,26 @@
+"""A sentence with {names} and what they stand for: how rules say why, in queues and in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Formatter
+
+
+def write_why(template: str, evidence: Mapping[str, object]) -> str:
+    """The rule's sentence with the evidence in it; what is missing reads `unknown`."""
+    text = ""
+    for before, name, _, _ in Formatter().parse(template):
+        text += before
+        if name:
+            text += _shown(evidence.get(name))
+    return text
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return str(value)

@@ -238,9 +238,10 @@ def _summary(con: duckdb.DuckDBPyConnection, options: ProofOptions) -> Iterable[
     rows: list[SummaryRow] = []
     for horizon in options.horizons_days:
         columns = {outcome_column(outcome, horizon): outcome for outcome in OUTCOMES}
+        whole: dict[str, tuple[_Population | None, Discrimination]] = {}
         for dimension, slice_by in _dimensions(horizon).items():
             populations = _populations(con, columns, slice_by)
-            found = {
+            found = _as_the_whole(populations, whole) or {
                 (one.slice_value, one.outcome): one
                 for one in discriminate(
                     con,
@@ -252,6 +253,11 @@ def _summary(con: duckdb.DuckDBPyConnection, options: ProofOptions) -> Iterable[
                     keep_as=_SCORE_ON_ALL if dimension == ALL else "proof_slices",
                 )
             }
+            if dimension == ALL:
+                whole = {
+                    column: (populations.get((ALL, column)), one)
+                    for (_, column), one in found.items()
+                }
             values = {value for value, _ in populations} | ({ALL} if dimension == ALL else set())
             rows += [
                 _summary_row(
@@ -270,6 +276,22 @@ def _summary(con: duckdb.DuckDBPyConnection, options: ProofOptions) -> Iterable[
                 for name in BASELINES:
                     rows += _baseline(con, name, columns, populations, options, horizon=horizon)
     return rows
+
+
+def _as_the_whole(
+    populations: dict[tuple[str, str], _Population],
+    whole: dict[str, tuple[_Population | None, Discrimination]],
+) -> dict[tuple[str, str], Discrimination]:
+    """A dimension of one value that every account-day has needs no ranking of its own.
+
+    Most installations have one policy version, and with every day a cohort a ranking of them all
+    costs as much as the first did. Empty where the dimension cuts.
+    """
+    if len({value for value, _ in populations}) != 1:
+        return {}
+    if any(whole.get(column, (None,))[0] != own for (_, column), own in populations.items()):
+        return {}
+    return {(value, column): whole[column][1] for value, column in populations}
 
 
 def _baseline(

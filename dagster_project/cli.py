@@ -96,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
     explain.add_argument("--since", type=_date, metavar="DATE", help="default: 30 days earlier")
 
+    report = add("report", _report, "report, workbook and dictionary again, from what is published")
+    report.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+
     backtest = add("backtest", _backtest, "did the score, as known then, see churn coming")
     backtest.add_argument("--from", dest="from_date", type=_date, metavar="DATE")
     backtest.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
@@ -195,6 +198,14 @@ def _explain(call: argparse.Namespace) -> None:
     settings = _settings(call)
     with connect(settings.published, settings, read_only=True) as con:
         print(explain_account(con, call.account, as_of=call.as_of, since=call.since))
+
+
+def _report(call: argparse.Namespace) -> None:
+    from dagster_project.defs.publish import report_day
+    from dagster_project.progress import listening
+
+    with listening():
+        print(report_day(_settings(call), call.as_of))
 
 
 def _backtest(call: argparse.Namespace) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 INK = "#1F2A37"
 MUTED = "#5F6B7A"
 LINE = "#D5DBE3"
@@ -46,6 +48,17 @@ def zone_order(zones: set[str]) -> list[str]:
     """The zones in order from best to worst; ones this page does not know come last."""
     known = [zone for zone in ZONES if zone in zones]
     return known + sorted(zones - set(ZONES))
+
+
+def zone_of(score: float | None, lines: Mapping[str, float]) -> str:
+    """The zone a score would be in: a colour for the eye, never a decision.
+
+    `lines` says from which score each zone begins, best first; a zone unknown here is unscored.
+    """
+    for zone, line in lines.items():
+        if score is not None and score >= line:
+            return zone if zone in ZONE_COLOURS else "unscored"
+    return "unscored"
 
 
 # Never by colour alone: each zone also has a shape, each status of a measure a word.

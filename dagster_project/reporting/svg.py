@@ -108,6 +108,27 @@ def bar(
     )
 
 
+def columns(scores: Sequence[tuple[float | None, str]], *, height: int = 22) -> Markup:
+    """Thin columns side by side, one per (score 0-100, colour), each before its track."""
+    parts = []
+    for place, (score, colour) in enumerate(scores):
+        x = 9 * place
+        parts.append(
+            f'<rect class="track" x="{x}" width="7" height="{height}" rx="1" fill="#E8ECF2"/>'
+        )
+        if score is not None:
+            tall = max(1.0, height * min(score, 100.0) / 100)
+            parts.append(
+                f'<rect x="{x}" y="{height - tall:.1f}" width="7" height="{tall:.1f}" rx="1" '
+                f'fill="{colour}"/>'
+            )
+    width = max(9 * len(scores) - 2, 1)
+    return Markup(
+        f'<svg class="columns" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'aria-hidden="true">{"".join(parts)}</svg>'
+    )
+
+
 def sparkline(
     values: Sequence[float | None],
     *,

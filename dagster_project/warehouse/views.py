@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import duckdb
 
-PUBLISHED_DAY = "(select as_of_date from pipeline.publication)"
 # How far ahead a week of work looks.
 WEEK_DAYS = 7
 
@@ -30,12 +29,17 @@ class View:
 
 
 def analyst_views(con: duckdb.DuckDBPyConnection) -> tuple[View, ...]:
-    """The views over the published day; `con` stands on the published file while it is built."""
+    """The views over the published day; `con` stands on the published file while it is built.
+
+    The day stands in them as a literal, so that a scan reads that day's rows and no others.
+    """
+    (day,) = con.execute("select as_of_date from pipeline.publication").fetchall()[0]
+    published_day = f"date '{day}'"
     names = components(con)
     return (
         View(
             "marts.account_overview",
-            account_overview(PUBLISHED_DAY, names),
+            account_overview(published_day, names),
             "One row per account that is a customer on the published day: who it is, its health, "
             "stages, calls, open work and renewal, side by side.",
             {
@@ -57,7 +61,7 @@ def analyst_views(con: duckdb.DuckDBPyConnection) -> tuple[View, ...]:
         ),
         View(
             "marts.my_week",
-            week(PUBLISHED_DAY),
+            week(published_day),
             "One row per piece of work due within 7 days of the published day or overdue, with the "
             "person who holds it: open actions, calls due, renewals. Filter on owner.",
             _WEEK,
@@ -72,7 +76,7 @@ def analyst_views(con: duckdb.DuckDBPyConnection) -> tuple[View, ...]:
         ),
         View(
             "marts.why_changed",
-            why_changed(PUBLISHED_DAY),
+            why_changed(published_day, look_backs(con)),
             "One row per account, look-back (1, 7, 30 and 90 days) and cause: what moved the score "
             "until the published day. The points of one account and look-back add up to the move.",
             _WHY,
@@ -172,8 +176,10 @@ select
     health.coverage_ratio,
     health.score_status,
     health.unscored_reason,
-    health.costliest.component as costliest_component,
-    health.costliest.lost as costliest_component_points,
+    case when health.health_score is not null then health.costliest.component end
+        as costliest_component,
+    case when health.health_score is not null then health.costliest.lost end
+        as costliest_component_points,
 {scores}    health.override_reason,
     mean_stages.stage as mean_stage,
     stages.lowest_stage,
@@ -305,8 +311,19 @@ order by
 """
 
 
-def why_changed(day: str) -> str:
+def look_backs(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
+    """How many days back the change of a score is explained: policy."""
+    return tuple(
+        int(days)
+        for (days,) in con.execute(
+            "select compared_days from policy.health_change_lags order by all"
+        ).fetchall()
+    )
+
+
+def why_changed(day: str, compared_days: tuple[int, ...]) -> str:
     """The query of `why_changed` for the day that the SQL expression `day` gives."""
+    days = ", ".join([day, *(f"{day} - {back}" for back in compared_days)])
     return f"""
 with
 ledger as (
@@ -314,15 +331,10 @@ ledger as (
     from marts.fct_health_change
     where as_of_date = {day}
 ),
-days as (
-    select distinct as_of_date as measured_on from ledger
-    union
-    select distinct compared_to_date from ledger
-),
 measures as (
     select account_id, as_of_date, measure, component, value, status
     from marts.fct_health_measure_daily
-    where as_of_date in (select measured_on from days)
+    where as_of_date in ({days})
 )
 select
     ledger.account_id,
@@ -356,10 +368,11 @@ left join marts.fct_account_health_daily as before_health
     on
         before_health.account_id = ledger.account_id
         and before_health.as_of_date = ledger.compared_to_date
+        and before_health.as_of_date in ({days})
 left join marts.fct_account_health_daily as now_health
     on
         now_health.account_id = ledger.account_id
-        and now_health.as_of_date = ledger.as_of_date
+        and now_health.as_of_date = {day}
 order by
     ledger.account_id, compared_days, abs(ledger.points) desc, ledger.cause_kind, ledger.cause
 """

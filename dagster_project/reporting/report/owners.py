@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from dagster_project.reporting import queries, style
+from dagster_project.reporting import queries, style, svg
 from dagster_project.reporting.queries import Snapshot
 
-_WORK_KINDS = ("overdue", "today", "this week")
+_NO_COMPONENTS: dict[str, Any] = {"components": [], "picture": ""}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def owner_pages(snapshot: Snapshot) -> Iterator[OwnerPage]:
     components = _component_bars(snapshot)
     for owner in sorted({*held, *work}):
         accounts = [
-            {**overview[account], "roles": roles, "components": components.get(account, [])}
+            {**overview[account], "roles": roles, **components.get(account, _NO_COMPONENTS)}
             for account, roles in held.get(owner, {}).items()
         ]
         accounts.sort(key=_worst_first)
@@ -78,6 +78,7 @@ def _values(
             }
             for zone in style.zone_order(set(zones))
         ],
+        "components": snapshot.components(),
         "late": late,
         "due": due,
     }
@@ -96,8 +97,21 @@ def _by_owner(work: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return groups
 
 
-def _component_bars(snapshot: Snapshot) -> dict[str, list[dict[str, Any]]]:
+def _component_bars(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+    """Per account its components, and a picture of their scores."""
+    lines = queries.zone_lines(snapshot)
     found: dict[str, list[dict[str, Any]]] = {}
     for row in queries.component_states(snapshot).iter_rows(named=True):
         found.setdefault(str(row["account_id"]), []).append(row)
-    return found
+    return {
+        account: {
+            "components": parts,
+            "picture": svg.columns(
+                [
+                    (part["score"], style.ZONE_COLOURS[style.zone_of(part["score"], lines)])
+                    for part in parts
+                ]
+            ),
+        }
+        for account, parts in found.items()
+    }

@@ -466,7 +466,7 @@ def risk_section(snapshot: Snapshot, overview: pl.DataFrame) -> Row:
             part["points"] = (
                 None if part["score"] is None else (part["weight"] or 0) * part["score"]
             )
-            part["zone"] = _component_zone(lines, part["score"])
+            part["zone"] = style.zone_of(part["score"], lines)
             part["picture"] = _weighted_bar(part, heaviest)
         scores = [day["health_score"] for day in history.get(account, [])]
         cards.append(
@@ -478,14 +478,6 @@ def risk_section(snapshot: Snapshot, overview: pl.DataFrame) -> Row:
             }
         )
     return {"cards": cards, "count": at_risk.height, "arr_usd": _sum(at_risk["arr_usd"])}
-
-
-def _component_zone(lines: Mapping[str, float], score: float | None) -> str:
-    """The zone the score of a component would be in: a colour for the eye, never a decision."""
-    for zone, line in lines.items():
-        if score is not None and score >= line:
-            return zone
-    return "unscored"
 
 
 def _weighted_bar(part: Row, heaviest: float) -> Markup:

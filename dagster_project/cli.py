@@ -96,8 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
     explain.add_argument("--since", type=_date, metavar="DATE", help="default: 30 days earlier")
 
-    report = add("report", _report, "report, workbook and dictionary again, from what is published")
-    report.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+    _add_reports(add)
 
     backtest = add("backtest", _backtest, "did the score, as known then, see churn coming")
     backtest.add_argument("--from", dest="from_date", type=_date, metavar="DATE")
@@ -142,6 +141,12 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_count, default=3000)
     ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
     return parser
+
+
+def _add_reports(add: Callable[..., Any]) -> None:
+    report = add("report", _report, "report, workbook and dictionary again, from what is published")
+    report.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+    add("docs", _docs, "dbt's documentation with its lineage graph, as one file")
 
 
 def _settings(call: argparse.Namespace) -> Settings:
@@ -206,6 +211,12 @@ def _report(call: argparse.Namespace) -> None:
 
     with listening():
         print(report_day(_settings(call), call.as_of))
+
+
+def _docs(call: argparse.Namespace) -> None:
+    from dagster_project.defs.dbt_docs import write_dbt_docs
+
+    print(write_dbt_docs(_settings(call)))
 
 
 def _backtest(call: argparse.Namespace) -> None:

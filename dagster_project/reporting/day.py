@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from dagster_project.errors import ConfigError
+from dagster_project.reporting.dictionary import published_descriptions
 from dagster_project.reporting.report import ReportFiles, write_report
 from dagster_project.reporting.report.dictionary_page import write_dictionary
 from dagster_project.reporting.workbook import write_workbook
@@ -15,7 +16,7 @@ from dagster_project.reporting.workbook import write_workbook
 
 def write_day(con: duckdb.DuckDBPyConnection, folder: Path, as_of: date) -> ReportFiles:
     """Write workbook, report, owners' pages, print edition and dictionary into a folder."""
-    write_workbook(con, folder / "metrics.xlsx", as_of)
+    write_workbook(con, folder / "metrics.xlsx", as_of, published_descriptions(con))
     write_dictionary(con, folder / "dictionary.html", as_of)
     return write_report(con, folder, as_of)
 

@@ -143,6 +143,18 @@ def column_descriptions(project: Path = DBT) -> dict[tuple[str, str], str]:
     return texts
 
 
+def published_descriptions(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
+    """Descriptions by (table name, column name) as the open file's comments give them."""
+    return {
+        (str(table), str(column)): str(text)
+        for table, column, text in con.execute(
+            "select table_name, column_name, comment from duckdb_columns() "
+            "where database_name = current_catalog() and comment is not null "
+            "order by schema_name, table_name, column_index"
+        ).fetchall()
+    }
+
+
 def _tables(parsed: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from parsed.get("models") or []
     yield from parsed.get("seeds") or []

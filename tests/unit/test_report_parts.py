@@ -158,8 +158,11 @@ def owner_values(owner: str, **account: Any) -> dict[str, Any]:
         "owner": owner,
         "arr_usd": 5.0,
         "zones": [{"zone": "red", "account_count": 1, "arr_usd": 5.0}],
+        "account_count": 1,
         "late": [],
+        "late_count": 0,
         "due": [],
+        "due_count": 0,
         "components": ("adoption",),
         "accounts": [
             {

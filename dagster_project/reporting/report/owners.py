@@ -13,6 +13,8 @@ import polars as pl
 from dagster_project.reporting import queries, style, svg
 from dagster_project.reporting.queries import Snapshot
 
+# More than a week's reading; the longest overdue and the worst scores come first.
+ROWS_SHOWN = 100
 _NO_COMPONENTS: dict[str, Any] = {"components": [], "picture": ""}
 
 
@@ -68,7 +70,8 @@ def _values(
     return {
         "as_of": snapshot.as_of,
         "owner": owner,
-        "accounts": accounts,
+        "accounts": accounts[:ROWS_SHOWN],
+        "account_count": len(accounts),
         "arr_usd": sum(account["arr_usd"] or 0 for account in accounts),
         "zones": [
             {
@@ -79,8 +82,10 @@ def _values(
             for zone in style.zone_order(set(zones))
         ],
         "components": snapshot.components(),
-        "late": late,
-        "due": due,
+        "late": late[:ROWS_SHOWN],
+        "late_count": len(late),
+        "due": due[:ROWS_SHOWN],
+        "due_count": len(due),
     }
 
 

@@ -51,10 +51,10 @@ def write_report(con: duckdb.DuckDBPyConnection, folder: Path, as_of: date) -> R
             {
                 "owner": page.owner,
                 "file": page.file_name,
-                "account_count": len(page.values["accounts"]),
+                "account_count": page.values["account_count"],
                 "arr_usd": page.values["arr_usd"],
-                "late_count": len(page.values["late"]),
-                "due_count": len(page.values["due"]),
+                "late_count": page.values["late_count"],
+                "due_count": page.values["due_count"],
             }
         )
     values = {

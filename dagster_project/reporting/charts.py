@@ -21,7 +21,7 @@ _LABEL_SHARE = 0.055
 
 
 def zone_trend(
-    days: pl.DataFrame, *, value: str = "account_count", width: int = 620, height: int = 250
+    days: pl.DataFrame, *, value: str = "account_count", width: int = 570, height: int = 300
 ) -> AnyChart:
     """Accounts or ARR by zone over time, stacked, the zones named at the last day.
 
@@ -97,7 +97,7 @@ def zone_trend(
 
 
 def stage_bars(
-    counts: pl.DataFrame, stages: Sequence[str], *, width: int = 420, row_height: int = 44
+    counts: pl.DataFrame, stages: Sequence[str], *, width: int = 450, row_height: int = 44
 ) -> AnyChart:
     """Share of accounts per stage in each solution area, with the number in its segment.
 
@@ -153,7 +153,7 @@ def stage_bars(
     return _dressed(layers.properties(width=width, height=row_height * area_count))
 
 
-def renewals(months: pl.DataFrame, *, width: int = 420, height: int = 210) -> AnyChart:
+def renewals(months: pl.DataFrame, *, width: int = 580, height: int = 230) -> AnyChart:
     """ARR that renews per month, stacked by zone, with the month's whole above its bar.
 
     `months` is `queries.renewals`.

@@ -105,21 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--step", type=_step, default="month", metavar="month|DAYS", help="between cohorts"
     )
 
-    suggest = add("policy-suggest", _policy_suggest, "weights fitted on past outcomes, for review")
-    suggest.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    suggest.add_argument("--level", choices=("component", "measure"), default="component")
-    suggest.add_argument("--outcome", default="churn_or_contraction")
-    suggest.add_argument("--horizon", type=_count, default=None, metavar="DAYS")
-    suggest.add_argument("--effective-from", type=_date, default=None, metavar="DATE")
-
-    diff = add("policy-diff", _policy_diff, "who would change zone under another health policy")
-    what = "folder of seeds (laid over today's), git revision, or set:NAME"
-    diff.add_argument("old", metavar="OLD", help=what)
-    diff.add_argument("new", metavar="NEW", help=what)
-    diff.add_argument(
-        "--as-of", type=_date, metavar="DATE", help="a day of the last run (default: published day)"
-    )
-    diff.add_argument("--csv", type=Path, metavar="FILE", help="also write every account there")
+    _add_policies(add)
 
     sample = add("sample", _sample, "write seeded synthetic extracts of any size")
     sample.add_argument("--accounts", type=_count, default=60)
@@ -147,6 +133,24 @@ def _add_reports(add: Callable[..., Any]) -> None:
     report = add("report", _report, "report, workbook and dictionary again, from what is published")
     report.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
     add("docs", _docs, "dbt's documentation with its lineage graph, as one file")
+
+
+def _add_policies(add: Callable[..., Any]) -> None:
+    suggest = add("policy-suggest", _policy_suggest, "weights fitted on past outcomes, for review")
+    suggest.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    suggest.add_argument("--level", choices=("component", "measure"), default="component")
+    suggest.add_argument("--outcome", default="churn_or_contraction")
+    suggest.add_argument("--horizon", type=_count, default=None, metavar="DAYS")
+    suggest.add_argument("--effective-from", type=_date, default=None, metavar="DATE")
+
+    diff = add("policy-diff", _policy_diff, "who would change zone under another health policy")
+    what = "folder of seeds (laid over today's), git revision, or set:NAME"
+    diff.add_argument("old", metavar="OLD", help=what)
+    diff.add_argument("new", metavar="NEW", help=what)
+    diff.add_argument(
+        "--as-of", type=_date, metavar="DATE", help="a day of the last run (default: published day)"
+    )
+    diff.add_argument("--csv", type=Path, metavar="FILE", help="also write every account there")
 
 
 def _settings(call: argparse.Namespace) -> Settings:

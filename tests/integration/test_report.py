@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from dagster_project.reporting.day import published_day, write_day
 from dagster_project.reporting.dictionary import read_dictionary
 from dagster_project.reporting.exports import read_manifest
 from dagster_project.reporting.queries import Snapshot
+from dagster_project.reporting.report import write as write_module
 from dagster_project.reporting.report.accounts import account_data
 from dagster_project.reporting.report.owners import owner_file
 from dagster_project.reporting.report.packing import unpacked
@@ -105,6 +107,14 @@ def con(backfilled: Installation) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(backfilled.settings.published), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def expected(con: duckdb.DuckDBPyConnection, query: str) -> dict[str, float | None]:
@@ -363,43 +373,43 @@ def test_hostile_names_stay_text_and_inside_the_folder(
 
 
 def test_csp_report_writes_the_same_bytes_again_from_the_published_file_alone(
-    backfilled: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    backfilled: Installation, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
     copy_published(backfilled.settings.published, data / "published")
-    assert main(["report", "--data-dir", str(data)]) == 0
-    made = data / "exports" / LAST_DAY.isoformat()
     original = backfilled.settings.exports / LAST_DAY.isoformat()
-    names = [path.relative_to(made) for path in sorted(made.rglob("*")) if path.is_file()]
-    assert {"report.html", "report.pdf", "metrics.xlsx", "dictionary.html"} <= set(map(str, names))
-    for name in names:
-        if str(name) != "manifest.json":
-            assert (made / name).read_bytes() == (original / name).read_bytes(), name
-    stale = made / "owners" / "stale.html"
-    stale.write_text("x")
+    made = data / "exports" / LAST_DAY.isoformat()
+    shutil.copytree(original, made)
+    (made / "owners" / "stale.html").write_text("somebody who left")
+    (made / "report.html").write_text("spoiled")
     assert main(["report", "--data-dir", str(data)]) == 0
-    assert not stale.exists()
-    manifest = json.loads((made / "manifest.json").read_text())
-    assert {entry["file"] for entry in manifest["files"]} == {
-        path.relative_to(made).as_posix()
-        for path in made.rglob("*")
-        if path.is_file() and path.name != "manifest.json"
-    }
-    earlier = LAST_DAY - timedelta(days=3)
-    assert main(["report", "--data-dir", str(data), "--as-of", earlier.isoformat()]) == 0
-    assert long_day(earlier) in (data / "exports" / str(earlier) / "report.html").read_text()
-    capsys.readouterr()
-    assert main(["report", "--data-dir", str(data), "--as-of", "1999-01-01"]) == 2
-    assert "is no published day: it holds" in capsys.readouterr().err
+    files = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    assert files == {path.relative_to(original) for path in original.rglob("*") if path.is_file()}
+    assert not [
+        name for name in files if (made / name).read_bytes() != (original / name).read_bytes()
+    ]
 
 
-def test_a_report_written_again_keeps_what_the_manifest_knew(
-    backfilled: Installation, tmp_path: Path
+def test_csp_report_writes_any_published_day(
+    backfilled: Installation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    copy = backfilled.copy_to(tmp_path)
-    before = read_manifest(copy.settings.exports / LAST_DAY.isoformat())
-    assert main(["report", "--data-dir", str(copy.data_dir)]) == 0
-    assert read_manifest(copy.settings.exports / LAST_DAY.isoformat()) == before
+    monkeypatch.setattr(write_module, "write_pdf", lambda *_: "no pdf today")
+    copy_published(backfilled.settings.published, tmp_path / "published")
+    earlier = LAST_DAY - timedelta(days=3)
+    assert main(["report", "--data-dir", str(tmp_path), "--as-of", earlier.isoformat()]) == 0
+    folder = tmp_path / "exports" / str(earlier)
+    assert long_day(earlier) in (folder / "report.html").read_text()
+    listed = {
+        entry["file"] for entry in json.loads((folder / "manifest.json").read_text())["files"]
+    }
+    assert {"report.html", "metrics.xlsx", "dictionary.html"} <= listed
+    assert "report.pdf" not in listed
+    assert "no pdf today" in capfd.readouterr().err
+    assert main(["report", "--data-dir", str(tmp_path), "--as-of", "1999-01-01"]) == 2
+    assert "is no published day: it holds" in capfd.readouterr().err
 
 
 def test_without_a_publication_csp_report_says_what_to_do(

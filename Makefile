@@ -9,7 +9,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export DAGSTER_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup run test test-fast lint format bench ui sample clean
+.PHONY: help setup run test test-fast lint format bench docs ui sample clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ format: setup  ## mend style where a tool can
 
 bench: setup  ## time and memory at three sizes, written to data/bench/bench.json
 	$(BIN)/python -m tests.bench
+
+docs: setup  ## dbt's documentation of the last run as one file, data/exports/dbt_docs.html
+	$(BIN)/csp docs
 
 ui: setup  ## Dagster's web interface on http://127.0.0.1:3000
 	$(BIN)/csp ui

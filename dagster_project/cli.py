@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
     explain.add_argument("--since", type=_date, metavar="DATE", help="default: 30 days earlier")
 
+    _add_reports(add)
     _add_proof_commands(add)
     _add_rule_commands(add)
 
@@ -119,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_count, default=3000)
     ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
     return parser
+
+
+def _add_reports(add: Callable[..., Any]) -> None:
+    report = add("report", _report, "report, workbook and dictionary again, from what is published")
+    report.add_argument("--as-of", type=_date, metavar="DATE", help="default: the published day")
+    add("docs", _docs, "dbt's documentation with its lineage graph, as one file")
 
 
 def _add_proof_commands(add: Callable[..., Any]) -> None:
@@ -238,6 +245,20 @@ def _explain(call: argparse.Namespace) -> None:
     settings = _settings(call)
     with connect(settings.published, settings, read_only=True) as con:
         print(explain_account(con, call.account, as_of=call.as_of, since=call.since))
+
+
+def _report(call: argparse.Namespace) -> None:
+    from dagster_project.defs.publish import report_day
+    from dagster_project.progress import listening
+
+    with listening():
+        print(report_day(_settings(call), call.as_of))
+
+
+def _docs(call: argparse.Namespace) -> None:
+    from dagster_project.defs.dbt_docs import write_dbt_docs
+
+    print(write_dbt_docs(_settings(call)))
 
 
 def _backtest(call: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from dagster_project.errors import ConfigError
 from dagster_project.playbooks.tables import PUBLIC_TABLES
 from dagster_project.proof import BACKTEST_TABLES, EFFECT_TABLES
 from dagster_project.settings import Settings
-from dagster_project.warehouse.publish import Dictionary
+from dagster_project.warehouse.publish import Dictionary, Lineage
 
 _PARSED_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md"}
 
@@ -121,4 +121,40 @@ def dictionary(manifest: Mapping[str, Any]) -> Dictionary:
     for name, table in {**BACKTEST_TABLES, **EFFECT_TABLES}.items():
         tables[name] = table.description
         columns |= {(name, column): text for column, (_, text) in table.columns.items()}
-    return Dictionary(tables, columns)
+    return Dictionary(tables, columns, lineage(manifest))
+
+
+def lineage(manifest: Mapping[str, Any]) -> tuple[Lineage, ...]:
+    """What each model, seed, source and exposure is made of, ordered by name."""
+    nodes = {
+        key: node
+        for kind in ("nodes", "sources", "exposures")
+        for key, node in manifest[kind].items()
+        if node["resource_type"] in {"model", "seed", "source", "exposure"}
+    }
+    names = {
+        key: node["label"] or node["name"]
+        if node["resource_type"] == "exposure"
+        else f"{node['schema']}.{node.get('alias') or node['name']}"
+        for key, node in nodes.items()
+    }
+    return tuple(
+        sorted(
+            (
+                Lineage(
+                    names[key],
+                    node["resource_type"],
+                    f"dbt/{node['original_file_path']}",
+                    tuple(
+                        sorted(
+                            names[parent]
+                            for parent in node.get("depends_on", {}).get("nodes", [])
+                            if parent in names
+                        )
+                    ),
+                )
+                for key, node in nodes.items()
+            ),
+            key=lambda entry: entry.table_name,
+        )
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from dagster_project.defs.playbooks import TABLES
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.playbooks import write_queues
 from dagster_project.playbooks.changes import stage_changes, write_changes
-from dagster_project.progress import stage
-from dagster_project.reporting.exports import write_exports
-from dagster_project.reporting.workbook import write_workbook
+from dagster_project.progress import say, stage
+from dagster_project.reporting.day import published_day, write_day
+from dagster_project.reporting.exports import replace_files, write_exports
+from dagster_project.reporting.report import ReportFiles
 from dagster_project.settings import Settings
 from dagster_project.warehouse import connect, current_window, publish_snapshot
 from dagster_project.warehouse.runs import next_publication_number, note_counts
@@ -44,7 +46,7 @@ def config_sha256(settings: Settings) -> str:
 
 
 def stage_day(settings: Settings) -> None:
-    """Keep what this publication changes against the one readers have, then write the exports."""
+    """Keep what this publication changes against the one readers have, before it is made."""
     with connect(settings.warehouse, settings) as con:
         as_of = current_window(con).as_of_date
         stage_changes(
@@ -54,21 +56,47 @@ def stage_day(settings: Settings) -> None:
             next_publication_number(con),
             wants_delivery=webhook_of(settings) is not None,
         )
-    export_day(settings)
 
 
-def export_day(settings: Settings) -> None:
-    """Write the day's tables, workbook, queues, calendars and manifest; whole or not at all."""
-    with connect(settings.warehouse, settings, read_only=True) as con:
-        as_of = current_window(con).as_of_date
+def export_day(settings: Settings, snapshot: Path) -> None:
+    """Write the day's folder: tables, workbook, report, dictionary, queues, calendars, manifest.
+
+    All but queues and calendars is read from the file that is about to be published, so that what
+    leaders read is what analysts will query. The folder appears whole or not at all.
+    """
+    with (
+        connect(settings.warehouse, settings, read_only=True) as build,
+        connect(snapshot, settings, read_only=True) as con,
+    ):
+        as_of = current_window(build).as_of_date
 
         def add_files(folder: Path) -> None:
-            write_workbook(con, folder / "metrics.xlsx", as_of)
-            write_queues(con, folder / "actions", as_of)
-            write_changes(con, folder / "actions", as_of)
-            write_calendars(con, folder / "calendar", as_of)
+            with stage("report"):
+                _say(write_day(con, folder, as_of))
+            write_queues(build, folder / "actions", as_of)
+            write_changes(build, folder / "actions", as_of)
+            write_calendars(build, folder / "calendar", as_of)
 
         write_exports(con, settings.exports, as_of, add_files)
+
+
+def report_day(settings: Settings, as_of: date | None) -> Path:
+    """Write report, workbook and dictionary of a day again, from the published file alone.
+
+    Raises:
+        ConfigError: the published file does not hold the day.
+        CspError: nothing is published yet, or the files cannot be written.
+    """
+    with connect(settings.published, settings, read_only=True) as con:
+        day = published_day(con, as_of)
+        return replace_files(
+            settings.exports, day, lambda folder: _say(write_day(con, folder, day))
+        )
+
+
+def _say(files: ReportFiles) -> None:
+    if files.note:
+        say(files.note)
 
 
 def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
@@ -97,8 +125,8 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                 EXPORTS_KEY,
                 deps=upstream,
                 group_name="published",
-                description="Parquet, CSV, the workbook, queues, calendars and the manifest.",
-                kinds={"parquet", "csv", "excel"},
+                description="Tables, workbook, report, dictionary, queues, calendars, manifest.",
+                kinds={"parquet", "csv", "excel", "html"},
             ),
             dg.AssetSpec(
                 INFOHUB_KEY,
@@ -118,13 +146,14 @@ def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         with connect(settings.warehouse, settings, read_only=True) as con:
             window = current_window(con)
         with installation.patience(), stage("publish"):
+            stage_day(settings)
             publication = publish_snapshot(
                 settings,
                 window,
                 daily_tables=daily_tables(manifest),
                 dictionary=dictionary(manifest),
                 config_sha256=config_sha256(settings),
-                before_swap=lambda: stage_day(settings),
+                before_swap=lambda snapshot: export_day(settings, snapshot),
             )
             # Renames only, and never before the day is out: the folders do not run ahead of it.
             applied = apply_staged(settings.infohub, window.as_of_date)

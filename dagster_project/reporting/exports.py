@@ -129,6 +129,52 @@ def write_exports(
     return target
 
 
+def replace_files(out_dir: Path, as_of: date, write_files: Callable[[Path], None]) -> Path:
+    """Write some of a day's files again, each replaced whole; the folder's other files stay.
+
+    `write_files` writes them into an empty folder. A folder inside it (a page per owner) takes the
+    place of the one of its name. The manifest is made anew, last.
+
+    Raises:
+        CspError: a file could not be written; what was not replaced yet is as it was.
+    """
+    target = out_dir / as_of.isoformat()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{as_of.isoformat()}.", dir=out_dir))
+        try:
+            write_files(fresh)
+            for path in sorted(fresh.iterdir()):
+                if path.is_dir():
+                    _swap(path, target / path.name)
+                else:
+                    path.replace(target / path.name)
+            known = _known_contents(target)
+            _write_manifest(fresh, as_of, known, of=target)
+            (fresh / MANIFEST).replace(target / MANIFEST)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    except OSError as error:
+        raise CspError(
+            f"{target}: the report could not be written ({error}) — free space or mend the "
+            "permission, then run again"
+        ) from error
+    return target
+
+
+def _known_contents(folder: Path) -> dict[str, tuple[int, str]]:
+    """What the folder's manifest says of the tables: rows, and which rows they are."""
+    if not (folder / MANIFEST).exists():
+        return {}
+    files = read_manifest(folder)["files"]
+    assert isinstance(files, list)
+    return {
+        entry["file"]: (entry["row_count"], entry["rows"])
+        for entry in files
+        if "row_count" in entry
+    }
+
+
 def read_manifest(folder: Path) -> dict[str, object]:
     """The manifest of an export folder."""
     parsed: dict[str, object] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -189,10 +235,16 @@ def _csv_cell(name: str, data_type: str) -> str:
     )
 
 
-def _write_manifest(folder: Path, as_of: date, contents: dict[str, tuple[int, str]]) -> None:
+def _write_manifest(
+    folder: Path, as_of: date, contents: dict[str, tuple[int, str]], of: Path | None = None
+) -> None:
+    """Write the manifest of the files below `of` (the folder itself when not given)."""
+    described = of or folder
     files: list[dict[str, object]] = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        relative = path.relative_to(folder).as_posix()
+    for path in sorted(path for path in described.rglob("*") if path.is_file()):
+        relative = path.relative_to(described).as_posix()
+        if relative == MANIFEST:
+            continue
         entry: dict[str, object] = {
             "file": relative,
             "size_bytes": path.stat().st_size,

@@ -17,8 +17,10 @@ import duckdb
 
 from dagster_project.errors import CspError
 from dagster_project.settings import Settings
+from dagster_project.warehouse import meaning
 from dagster_project.warehouse.connection import STORAGE_VERSION, connect
 from dagster_project.warehouse.runs import RunWindow, note_publication
+from dagster_project.warehouse.views import View, analyst_views
 
 PUBLIC_SCHEMAS = ("marts", "playbooks", "metrics", "policy")
 # Operational tables a reader needs to judge the data: what was read, refused and restated.
@@ -36,14 +38,27 @@ class Publication:
 
 
 @dataclass(frozen=True)
+class Lineage:
+    """A table and what it is made of: names with their schema, and the file that defines it."""
+
+    table_name: str
+    kind: str
+    defined_in: str
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Dictionary:
     """Meaning of the published tables: texts shown by every client as comments.
 
     `tables` maps `schema.table` to its description; `columns` maps (`schema.table`, column).
+    `views` makes the analysts' views from the file being published.
     """
 
     tables: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    lineage: tuple[Lineage, ...] = ()
+    views: Callable[[duckdb.DuckDBPyConnection], tuple[View, ...]] = analyst_views
 
 
 def quoted(*parts: str) -> str:
@@ -77,7 +92,7 @@ def publish_snapshot(
     daily_tables: Iterable[str],
     dictionary: Dictionary,
     config_sha256: str,
-    before_swap: Callable[[], None] = lambda: None,
+    before_swap: Callable[[Path], None] = lambda _: None,
 ) -> Publication:
     """Publish the build file's public tables; on any failure the old publication stays.
 
@@ -87,17 +102,19 @@ def publish_snapshot(
         daily_tables: `schema.table` of the tables that a run replaces by date range.
         dictionary: comments to put on tables and columns.
         config_sha256: fingerprint of policy and rules, kept with the publication.
-        before_swap: what else must succeed before the new file takes the old one's place.
+        before_swap: what else must succeed before the new file takes the old one's place; it is
+            given the new file, which nobody writes any more.
 
     Raises:
-        CspError: the file could not be written (a full disk, for example).
+        CspError: the file could not be written (a full disk, for example), or a published table
+            or column has no description.
     """
     target = settings.published
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.publishing.duckdb")
     try:
         publication = _build(settings, window, temporary, set(daily_tables), dictionary)
-        before_swap()
+        before_swap(temporary)
         temporary.replace(target)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise CspError(
@@ -134,7 +151,6 @@ def _build(
         restated = _note_restatements(con, catalog, window, daily_tables) if continues else 0
         counts = _copy_tables(con, catalog, window, daily_tables if continues else set())
         _copy_views(con, catalog)
-        _comment(con, catalog, dictionary)
         con.execute(f"create schema if not exists {quoted(catalog)}.pipeline")
         con.execute(
             f"create or replace table {quoted(catalog)}.pipeline.publication as "
@@ -142,6 +158,9 @@ def _build(
             "?::date as from_date, ?::date as as_of_date from pipeline.publications",
             [window.from_date, window.as_of_date],
         )
+        views = _create_views(con, catalog, dictionary)
+        _note_lineage(con, catalog, dictionary, views)
+        _comment(con, catalog, dictionary, views)
         con.execute(f"checkpoint {quoted(catalog)}")
         con.execute(f"detach {quoted(catalog)}")
     return Publication(settings.published, not continues, counts, restated)
@@ -321,7 +340,55 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
         con.execute(f"use {quoted(build)}")
 
 
-def _comment(con: duckdb.DuckDBPyConnection, catalog: str, dictionary: Dictionary) -> None:
+def _create_views(
+    con: duckdb.DuckDBPyConnection, catalog: str, dictionary: Dictionary
+) -> tuple[View, ...]:
+    """Create the analysts' views over the published tables."""
+    build = _build_catalog(con)
+    con.execute(f"use {quoted(catalog)}")
+    try:
+        views = dictionary.views(con)
+        for view in views:
+            con.execute(f"create or replace view {quoted(*view.name.split('.'))} as {view.sql}")
+    finally:
+        con.execute(f"use {quoted(build)}")
+    return views
+
+
+def _note_lineage(
+    con: duckdb.DuckDBPyConnection,
+    catalog: str,
+    dictionary: Dictionary,
+    views: tuple[View, ...],
+) -> None:
+    table = f"{quoted(catalog)}.pipeline.lineage"
+    con.execute(
+        f"create or replace table {table} "
+        "(table_name varchar, kind varchar, defined_in varchar, reads varchar)"
+    )
+    rows = [
+        (entry.table_name, entry.kind, entry.defined_in, read)
+        for entry in (
+            *dictionary.lineage,
+            *(Lineage(view.name, "view", view.defined_in, view.reads) for view in views),
+        )
+        for read in entry.reads or (None,)
+    ]
+    for row in sorted(set(rows), key=lambda row: (row[0], row[3] or "")):
+        con.execute(f"insert into {table} values (?, ?, ?, ?)", row)
+
+
+def _comment(
+    con: duckdb.DuckDBPyConnection,
+    catalog: str,
+    dictionary: Dictionary,
+    views: tuple[View, ...],
+) -> None:
+    """Put its meaning on every published table and column.
+
+    Raises:
+        CspError: one has none; all that lack it are named.
+    """
     kinds = {
         f"{schema}.{name}": kind
         for schema, name, kind in con.execute(
@@ -331,21 +398,34 @@ def _comment(con: duckdb.DuckDBPyConnection, catalog: str, dictionary: Dictionar
             [catalog],
         ).fetchall()
     }
-    known = {
-        (f"{schema}.{table}", column)
-        for schema, table, column in con.execute(
-            "select schema_name, table_name, column_name from duckdb_columns() "
-            "where database_name = ?",
-            [catalog],
-        ).fetchall()
+    columns = con.execute(
+        "select schema_name || '.' || table_name, column_name from duckdb_columns() "
+        "where database_name = ? order by schema_name, table_name, column_index",
+        [catalog],
+    ).fetchall()
+    tables = dict(dictionary.tables) | {view.name: view.description for view in views}
+    texts = dict(dictionary.columns) | {
+        (view.name, column): text for view in views for column, text in view.columns.items()
     }
-    for name, text in sorted(dictionary.tables.items()):
-        if name in kinds:
+    silent: list[str] = []
+    for name, kind in sorted(kinds.items()):
+        text = tables.get(name) or meaning.table_text(name)
+        if text is None:
+            silent.append(name)
+        else:
             con.execute(
-                f"comment on {kinds[name]} {quoted(catalog, *name.split('.'))} is {_literal(text)}"
+                f"comment on {kind} {quoted(catalog, *name.split('.'))} is {_literal(text)}"
             )
-    for (name, column), text in sorted(dictionary.columns.items()):
-        if (name, column) in known:
+    for name, column in columns:
+        text = texts.get((name, column)) or meaning.column_text(name, column)
+        if text is None:
+            silent.append(f"{name}.{column}")
+        else:
             con.execute(
                 f"comment on column {quoted(catalog, *name.split('.'), column)} is {_literal(text)}"
             )
+    if silent:
+        raise CspError(
+            f"published without a description: {', '.join(silent)} — describe them in the YAML "
+            "beside the model (or in warehouse/meaning.py); the previous publication is untouched"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from dagster_project.warehouse import (
     run_lock,
 )
 from dagster_project.warehouse import publish as publish_module
-from dagster_project.warehouse.publish import Dictionary
+from dagster_project.warehouse.publish import Dictionary, Lineage
 from dagster_project.warehouse.runs import create_run_tables, note_pending, note_publication
+from dagster_project.warehouse.views import View
 
 DAY = date(2026, 3, 10)
 # Another process that opens a file, says so, and holds it until its input ends.
@@ -151,14 +153,41 @@ def build(settings: Settings, days: list[date], value: int = 1) -> RunWindow:
         return window_of(con, days[-1], requested_from=None, first_business_on=days[0])
 
 
-def publish(settings: Settings, window: RunWindow) -> publish_module.Publication:
+DICTIONARY = Dictionary(
+    {
+        "marts.fct_daily": "it's daily",
+        "marts.dim_account": "accounts",
+        "marts.both": "both",
+    },
+    {
+        ("marts.fct_daily", "as_of_date"): "the day",
+        ("marts.fct_daily", "n"): "a number, count",
+        ("marts.dim_account", "account_id"): "the account",
+        ("marts.both", "as_of_date"): "the day",
+        ("marts.both", "n"): "a number, count",
+        ("marts.both", "account_id"): "the account",
+    },
+    (Lineage("marts.fct_daily", "model", "dbt/models/fct_daily.sql", ("raw.b", "raw.a")),),
+    lambda _: (
+        View(
+            "marts.summed",
+            "select count(*) as row_count from marts.fct_daily",
+            "counted",
+            {"row_count": "rows"},
+            ("marts.fct_daily",),
+        ),
+    ),
+)
+
+
+def publish(
+    settings: Settings, window: RunWindow, dictionary: Dictionary = DICTIONARY
+) -> publish_module.Publication:
     return publish_snapshot(
         settings,
         window,
         daily_tables=["marts.fct_daily"],
-        dictionary=Dictionary(
-            {"marts.fct_daily": "it's daily"}, {("marts.fct_daily", "n"): "a number, count"}
-        ),
+        dictionary=dictionary,
         config_sha256="x",
     )
 
@@ -181,11 +210,39 @@ def test_publication_holds_public_tables_views_and_comments_only(settings: Setti
             "marts.dim_account",
             "pipeline.publication",
             "pipeline.restatements",
+            "pipeline.lineage",
         }
         comment = con.execute(
             "select comment from duckdb_tables() where table_name = 'fct_daily'"
         ).fetchone()
         assert comment == ("it's daily",)
+
+
+def test_analysts_views_and_lineage_are_published_under_any_name(settings: Settings) -> None:
+    publish(settings, build(settings, [DAY]))
+    publish(settings, build(settings, [DAY + timedelta(days=1)]))
+    with duckdb.connect() as con:
+        con.execute(f"attach '{settings.published}' as other (read_only)")
+        con.execute("use other")
+        assert con.execute("from marts.summed").fetchall() == [(2,)]
+        assert con.execute("from pipeline.lineage order by all").fetchall() == [
+            ("marts.fct_daily", "model", "dbt/models/fct_daily.sql", "raw.a"),
+            ("marts.fct_daily", "model", "dbt/models/fct_daily.sql", "raw.b"),
+            ("marts.summed", "view", "dagster_project/warehouse/views.py", "marts.fct_daily"),
+        ]
+        assert con.execute(
+            "select comment from duckdb_columns() where table_name = 'summed'"
+        ).fetchall() == [("rows",)]
+
+
+def test_a_column_without_a_description_is_not_published(settings: Settings) -> None:
+    publish(settings, build(settings, [DAY]))
+    before = settings.published.read_bytes()
+    texts = {key: text for key, text in DICTIONARY.columns.items() if key[1] != "n"}
+    silent = replace(DICTIONARY, columns=texts)
+    with pytest.raises(CspError, match=r"marts\.both\.n, marts\.fct_daily\.n"):
+        publish(settings, build(settings, [DAY + timedelta(days=1)]), silent)
+    assert settings.published.read_bytes() == before
 
 
 def test_next_day_replaces_only_its_own_days(settings: Settings) -> None:

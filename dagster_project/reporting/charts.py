@@ -1,0 +1,272 @@
+"""Charts that report, dashboard and notebooks share: frames of `queries` in, Altair out.
+
+A chart never carries its meaning by colour alone: bands and bars are labelled, ordered and parted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import altair as alt
+import polars as pl
+
+from dagster_project.reporting import style
+from dagster_project.reporting.words import money, words
+
+AnyChart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
+_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+# A band thinner than this share of the whole has no room for its label.
+_LABEL_SHARE = 0.055
+
+
+def zone_trend(
+    days: pl.DataFrame, *, value: str = "account_count", width: int = 570, height: int = 300
+) -> AnyChart:
+    """Accounts or ARR by zone over time, stacked, the zones named at the last day.
+
+    `days` is `queries.zone_days`; `value` its account_count or arr_usd (USD).
+    """
+    zones = style.zone_order(set(days["health_zone"].to_list()))
+    ranked = days.with_columns(
+        pl.col("health_zone").replace_strict(_ranks(zones), return_dtype=pl.Int64).alias("rank"),
+        pl.col(value).cast(pl.Float64).alias("amount"),
+    ).select("as_of_date", "health_zone", "rank", "amount")
+    # A zone that is empty on a day still has its place in the stack.
+    grid = (
+        ranked.select("as_of_date")
+        .unique()
+        .join(ranked.select("health_zone", "rank").unique(), how="cross")
+        .join(ranked, on=["as_of_date", "health_zone", "rank"], how="left")
+        .with_columns(pl.col("amount").fill_null(0))
+        .sort("as_of_date", "rank")
+    )
+    last = (
+        grid.filter(pl.col("as_of_date") == pl.col("as_of_date").max())
+        .sort("rank", descending=True)
+        .with_columns((pl.col("amount").cum_sum() - pl.col("amount") / 2).alias("middle"))
+    )
+    total = max(float(last["amount"].sum()), 1.0)
+    labels = last.filter(pl.col("amount") >= _LABEL_SHARE * total).with_columns(
+        pl.col("health_zone")
+        .map_elements(lambda zone: f"{style.ZONE_MARKS.get(zone, '')} {zone}", pl.String)
+        .alias("label")
+    )
+    top = _scale_top(grid)
+    x = alt.X(
+        "as_of_date:T",
+        title=None,
+        axis=alt.Axis(
+            format="%b %Y", tickCount={"interval": "month", "step": 1 if width > 400 else 2}
+        ),
+    )
+    area = (
+        alt.Chart(grid)
+        .mark_area(stroke="#FFFFFF", strokeWidth=0.8)
+        .encode(
+            x=x,
+            y=alt.Y(
+                "amount:Q",
+                stack=True,
+                title=None,
+                scale=alt.Scale(domain=[0, top], nice=False),
+                axis=_amount_axis(value, top),
+            ),
+            color=_zone_colour(zones),
+            order=alt.Order("rank:Q", sort="descending"),
+        )
+    )
+    names = (
+        alt.Chart(labels)
+        .mark_text(align="left", dx=6, fontSize=11, fontWeight="bold")
+        .encode(
+            x=alt.X("as_of_date:T"),
+            y=alt.Y("middle:Q"),
+            text="label:N",
+            color=alt.Color(
+                "health_zone:N",
+                scale=alt.Scale(
+                    domain=zones, range=[style.ZONE_INKS.get(zone, style.MUTED) for zone in zones]
+                ),
+                legend=None,
+            ),
+        )
+    )
+    layers = alt.layer(area, names).resolve_scale(color="independent")
+    return _dressed(layers.properties(width=width, height=height))
+
+
+def stage_bars(
+    counts: pl.DataFrame, stages: Sequence[str], *, width: int = 450, row_height: int = 44
+) -> AnyChart:
+    """Share of accounts per stage in each solution area, with the number in its segment.
+
+    `counts` is `queries.stage_counts`; `stages` all stages in order.
+    """
+    colours = [_stage_colour(stages, stage) for stage in stages]
+    inks = ["#FFFFFF" if index >= len(stages) - 2 else style.INK for index in range(len(stages))]
+    whole = pl.col("account_count").sum().over("solution_area")
+    placed = (
+        counts.with_columns(
+            (pl.col("account_count") / whole).alias("share"),
+            pl.col("solution_area").map_elements(words, pl.String).alias("area"),
+        )
+        .sort("solution_area", "stage_rank")
+        .with_columns(
+            pl.col("share").cum_sum().over("solution_area").alias("upto"),
+        )
+        .with_columns((pl.col("upto") - pl.col("share")).alias("start"))
+        .with_columns(((pl.col("start") + pl.col("upto")) / 2).alias("middle"))
+    )
+    area_count = max(placed["area"].n_unique(), 1)
+    y = alt.Y("area:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
+    bars = (
+        alt.Chart(placed)
+        .mark_bar(stroke="#FFFFFF", strokeWidth=1.2)
+        .encode(
+            x=alt.X(
+                "start:Q",
+                title=None,
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%", tickCount=5),
+            ),
+            x2="upto:Q",
+            y=y,
+            color=alt.Color(
+                "stage:N", scale=alt.Scale(domain=list(stages), range=colours), legend=None
+            ),
+        )
+    )
+    texts = (
+        alt.Chart(placed.filter(pl.col("share") >= _LABEL_SHARE))
+        .mark_text(fontSize=11, fontWeight="bold")
+        .encode(
+            x=alt.X("middle:Q"),
+            y=y,
+            text="account_count:Q",
+            color=alt.Color(
+                "stage:N", scale=alt.Scale(domain=list(stages), range=inks), legend=None
+            ),
+        )
+    )
+    layers = alt.layer(bars, texts).resolve_scale(color="independent")
+    return _dressed(layers.properties(width=width, height=row_height * area_count))
+
+
+def renewals(months: pl.DataFrame, *, width: int = 580, height: int = 230) -> AnyChart:
+    """ARR that renews per month, stacked by zone, with the month's whole above its bar.
+
+    `months` is `queries.renewals`.
+    """
+    zones = style.zone_order(set(months["health_zone"].to_list()))
+    ranked = months.with_columns(
+        pl.col("health_zone").replace_strict(_ranks(zones), return_dtype=pl.Int64).alias("rank"),
+        pl.col("renewal_month").dt.strftime("%b %Y").alias("month"),
+    ).sort("renewal_month", "rank")
+    wholes = (
+        ranked.group_by("month", maintain_order=True)
+        .agg(pl.col("arr_usd").sum())
+        .with_columns(pl.col("arr_usd").map_elements(money, pl.String).alias("label"))
+    )
+    top = max([float(value) for value in wholes["arr_usd"].to_list()] or [1.0]) * 1.12 or 1.0
+    scale = alt.Scale(domain=[0, top], nice=False)
+    x = alt.X("month:N", title=None, sort=None, axis=alt.Axis(labelAngle=0, domain=False))
+    bars = (
+        alt.Chart(ranked)
+        .mark_bar(stroke="#FFFFFF", strokeWidth=1, cornerRadius=1)
+        .encode(
+            x=x,
+            y=alt.Y(
+                "arr_usd:Q",
+                title=None,
+                stack=True,
+                scale=scale,
+                axis=_amount_axis("arr_usd", top),
+            ),
+            color=_zone_colour(zones),
+            order=alt.Order("rank:Q", sort="descending"),
+        )
+    )
+    texts = (
+        alt.Chart(wholes)
+        .mark_text(dy=-7, fontSize=10.5, fontWeight="bold", color=style.INK)
+        .encode(x=x, y=alt.Y("arr_usd:Q", scale=scale), text="label:N")
+    )
+    return _dressed(alt.layer(bars, texts).properties(width=width, height=height))
+
+
+def metric_trend(
+    days: pl.DataFrame, *, unit: str, target: float | None, width: int = 420, height: int = 180
+) -> AnyChart:
+    """One metric over time against its target (dashed); `days` has as_of_date and value."""
+    top = 1.0 if unit == "ratio" else 100.0 if unit == "points" else None
+    scale = alt.Scale(domain=[0, top]) if top else alt.Scale(zero=True)
+    line = (
+        alt.Chart(days)
+        .mark_line(color=style.NAVY, strokeWidth=2)
+        .encode(
+            x=alt.X("as_of_date:T", title=None, axis=alt.Axis(format="%b %Y", labelOverlap=True)),
+            y=alt.Y(
+                "value:Q",
+                title=None,
+                scale=scale,
+                axis=alt.Axis(format="%" if unit == "ratio" else "~s", tickCount=4),
+            ),
+        )
+    )
+    rule = (
+        alt.Chart(pl.DataFrame({"target": [target] if target is not None else []}))
+        .mark_rule(strokeDash=[4, 3], color=style.MUTED)
+        .encode(y=alt.Y("target:Q", scale=scale))
+    )
+    return _dressed(alt.layer(line, rule).properties(width=width, height=height))
+
+
+def _ranks(names: Sequence[str]) -> dict[str, int]:
+    return {name: rank for rank, name in enumerate(names)}
+
+
+def _zone_colour(zones: Sequence[str]) -> alt.Color:
+    return alt.Color(
+        "health_zone:N",
+        scale=alt.Scale(
+            domain=list(zones),
+            range=[style.ZONE_COLOURS.get(zone, style.MUTED) for zone in zones],
+        ),
+        legend=None,
+    )
+
+
+def _stage_colour(stages: Sequence[str], stage: str) -> str:
+    return style.STAGE_COLOURS[list(stages).index(stage) % len(style.STAGE_COLOURS)]
+
+
+def _scale_top(grid: pl.DataFrame) -> float:
+    whole = grid.group_by("as_of_date").agg(pl.col("amount").sum())["amount"].max()
+    return max(float(str(whole or 0)), 1.0)
+
+
+def _amount_axis(value: str, top: float) -> alt.Axis:
+    if value == "arr_usd":
+        return alt.Axis(format="$~s", tickCount=5, domain=False, ticks=False)
+    return alt.Axis(
+        format=",d", tickCount=int(min(5, top)), tickMinStep=1, domain=False, ticks=False
+    )
+
+
+def _dressed(chart: AnyChart) -> AnyChart:
+    """The looks that every chart shares."""
+    dressed: AnyChart = (
+        chart.configure(font=_FONT, background="#FFFFFF", padding=4)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=style.MUTED,
+            labelFontSize=11,
+            gridColor=style.GRID,
+            domainColor=style.LINE,
+            tickColor=style.LINE,
+            labelPadding=6,
+        )
+        .configure_axisX(grid=False)
+    )
+    return dressed

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         """The playbooks."""
         return PROJECT_ROOT / "playbook_rules"
 
+    @property
+    def infohub(self) -> Path:
+        """One folder per account, `{realm}/{node}`; people write here too."""
+        return self.data_dir / "infohub"
+
     def dbt_environment(self) -> dict[str, str]:
         """What `dbt/profiles.yml` reads."""
         return {

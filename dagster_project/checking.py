@@ -5,7 +5,7 @@ from __future__ import annotations
 from dagster_project.contracts import Vocabulary
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.ingestion import load_mapping
-from dagster_project.playbooks import load_rules
+from dagster_project.playbooks import call_type_faults, load_rules
 from dagster_project.policy import check_policy, require_policy_set, vocabulary
 from dagster_project.settings import Settings
 
@@ -25,10 +25,13 @@ def check_configuration(settings: Settings) -> str:
         faults += error.faults
     mapping_text = "no source mapping"
     if not faults:
-        tiers, areas = vocabulary(settings.seeds)
+        lists = vocabulary(settings.seeds)
+        faults += call_type_faults(settings.rules, rules, lists.call_types)
         try:
             mapping = load_mapping(
-                settings.sources, settings.landing, Vocabulary(tiers=tiers, solution_areas=areas)
+                settings.sources,
+                settings.landing,
+                Vocabulary(lists.tiers, lists.solution_areas, lists.call_types),
             )
             mapping_text = f"source mapping {mapping.name}" if mapping else mapping_text
         except ConfigError as error:

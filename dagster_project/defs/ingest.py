@@ -95,8 +95,8 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
             f"policy_mode must be one of {', '.join(POLICY_MODES)}, not {request.policy_mode!r}"
         )
     require_policy_set(settings.seeds, settings.policy_set)
-    tiers, areas = vocabulary(settings.seeds)
-    words = Vocabulary(tiers=tiers, solution_areas=areas)
+    lists = vocabulary(settings.seeds)
+    words = Vocabulary(lists.tiers, lists.solution_areas, lists.call_types)
     mapping = load_mapping(settings.sources, settings.landing, words)
     as_of = requested_as_of or newest_extract(settings.landing, mapping)
     with connect(settings.warehouse, settings) as con:

@@ -6,6 +6,7 @@ Does not belong here: Dagster, dbt, and what health or a stage is.
 
 from __future__ import annotations
 
+from dagster_project.playbooks.call_words import call_type_faults
 from dagster_project.playbooks.loader import load_rules
 from dagster_project.playbooks.queues import write_queues
 from dagster_project.playbooks.rulebook import Rule, RuleBook
@@ -16,6 +17,7 @@ __all__ = [
     "PlaybookResult",
     "Rule",
     "RuleBook",
+    "call_type_faults",
     "create_playbook_tables",
     "load_rules",
     "run_playbooks",

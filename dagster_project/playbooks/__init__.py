@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dagster_project.playbooks.call_words import call_type_faults
 from dagster_project.playbooks.loader import load_rules
+from dagster_project.playbooks.meetings import write_meeting_actions
 from dagster_project.playbooks.queues import write_queues
 from dagster_project.playbooks.rulebook import Rule, RuleBook
 from dagster_project.playbooks.runner import PlaybookResult, run_playbooks
@@ -21,5 +22,6 @@ __all__ = [
     "create_playbook_tables",
     "load_rules",
     "run_playbooks",
+    "write_meeting_actions",
     "write_queues",
 ]

@@ -258,7 +258,8 @@ def _why(kind: str, values: tuple[Any, ...] | None) -> str:
 def _actions(con: duckdb.DuckDBPyConnection, account_id: str, day: date) -> str:
     rows = con.execute(
         """
-        select playbook_id, severity, opened_on, due_on, status, owner_role
+        select coalesce(playbook_id, 'promised in a call'), severity, opened_on, due_on, status,
+            owner_role
         from playbooks.actions
         where account_id = $account and opened_on <= $day
             and (closed_on is null or closed_on > $day)

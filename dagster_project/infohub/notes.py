@@ -75,7 +75,7 @@ class NotesResult:
 
 
 @dataclass(frozen=True)
-class _NoteFile:
+class NoteFile:
     """One file in the `meetings/calls` of an account's folder, or of the archive of one."""
 
     name: str
@@ -104,7 +104,7 @@ class _Stored:
 class _Judged:
     """A note file as read: good with its account, or with faults."""
 
-    file: _NoteFile
+    file: NoteFile
     sha256: str
     read: ReadNote
     account_id: str | None
@@ -148,7 +148,7 @@ def ingest_notes(
     return result
 
 
-def find_notes(infohub: Path) -> Iterator[_NoteFile]:
+def find_notes(infohub: Path) -> Iterator[NoteFile]:
     """The note files below an InfoHub in order of name.
 
     Links are not followed; a name that begins with a dot or an underscore, and README.md, is no
@@ -163,7 +163,7 @@ def find_notes(infohub: Path) -> Iterator[_NoteFile]:
             yield from _of_realm(infohub, realm, is_archived=True)
 
 
-def _of_realm(infohub: Path, realm: Path, *, is_archived: bool) -> Iterator[_NoteFile]:
+def _of_realm(infohub: Path, realm: Path, *, is_archived: bool) -> Iterator[NoteFile]:
     for node in _folders(realm):
         calls = node.joinpath(*CALLS_FOLDER)
         if calls.is_symlink() or calls.parent.is_symlink() or not calls.is_dir():
@@ -176,7 +176,7 @@ def _of_realm(infohub: Path, realm: Path, *, is_archived: bool) -> Iterator[_Not
         for entry in found:
             stat = entry.stat(follow_symlinks=False)
             path = Path(entry.path)
-            yield _NoteFile(
+            yield NoteFile(
                 name=path.relative_to(infohub).as_posix(),
                 folder=f"{realm.name}/{node.name}",
                 is_archived=is_archived,
@@ -212,7 +212,7 @@ class _Reading:
         self.salt = json.dumps(asdict(words), sort_keys=True, default=sorted)
         self.accounts = _Accounts(con, as_of)
 
-    def run(self, files: Sequence[_NoteFile]) -> NotesResult:
+    def run(self, files: Sequence[NoteFile]) -> NotesResult:
         """Read what is new, settle which notes stand, and store the difference."""
         prints = self._fingerprints(files)
         known = self._known()
@@ -256,7 +256,7 @@ class _Reading:
 
     # -- what is known ----------------------------------------------------------------------------
 
-    def _fingerprints(self, files: Iterable[_NoteFile]) -> dict[str, str]:
+    def _fingerprints(self, files: Iterable[NoteFile]) -> dict[str, str]:
         """SHA-256 of every note with policy's words; a file that looks as before is not hashed."""
         rows = self.con.execute(
             "select path, size_bytes, modified_ns, sha256 from pipeline.file_times"
@@ -302,11 +302,11 @@ class _Reading:
 
     def _pending(
         self,
-        files: Sequence[_NoteFile],
+        files: Sequence[NoteFile],
         prints: Mapping[str, str],
         known: Mapping[str, str],
         stored: Mapping[str, _Stored],
-    ) -> list[_NoteFile]:
+    ) -> list[NoteFile]:
         """Files to read: new or changed, not good yet, or of an account that changed."""
         names: dict[tuple[str | None, str], list[str]] = defaultdict(list)
         for file in files:
@@ -328,7 +328,7 @@ class _Reading:
 
     def _judge(
         self,
-        files: Sequence[_NoteFile],
+        files: Sequence[NoteFile],
         prints: Mapping[str, str],
         stored: Mapping[str, _Stored],
         present: Collection[str],
@@ -369,7 +369,7 @@ class _Reading:
             )
         return judged
 
-    def _read(self, file: _NoteFile) -> ReadNote:
+    def _read(self, file: NoteFile) -> ReadNote:
         if file.size_bytes > MAX_NOTE_BYTES:
             return ReadNote(
                 None, (Fault(file.name, 0, "", "is larger than 1 MiB", "keep files beside it"),)
@@ -600,22 +600,22 @@ class _Accounts:
         self._owners = {name: sorted(here.get(name) or ids) for name, ids in ever.items()}
         self._archived = {name: sorted(left.get(name) or ids) for name, ids in ever.items()}
 
-    def _candidates(self, file: _NoteFile) -> list[str]:
+    def _candidates(self, file: NoteFile) -> list[str]:
         return (self._archived if file.is_archived else self._owners).get(file.folder, [])
 
-    def of_folder(self, file: _NoteFile) -> str | None:
+    def of_folder(self, file: NoteFile) -> str | None:
         """The account of the file's folder; None when it is nobody's, or more than one's."""
         candidates = self._candidates(file)
         return candidates[0] if len(candidates) == 1 else None
 
-    def still_owns(self, file: _NoteFile, note: _Stored) -> bool:
+    def still_owns(self, file: NoteFile, note: _Stored) -> bool:
         """Whether a note that stands would come to the same account if it were read again."""
         if not note.is_named:
             return self.of_folder(file) == note.account_id
         candidates = self._candidates(file)
         return note.account_id in self.ids and (not candidates or note.account_id in candidates)
 
-    def whose(self, file: _NoteFile, read: ReadNote) -> tuple[str | None, tuple[str, Fault] | None]:
+    def whose(self, file: NoteFile, read: ReadNote) -> tuple[str | None, tuple[str, Fault] | None]:
         """The account a note belongs to, or the rule it breaks."""
         candidates = self._candidates(file)
         named = read.note.account_id if read.note is not None else None

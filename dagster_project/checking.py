@@ -6,7 +6,7 @@ from dagster_project.contracts import Vocabulary
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.infohub.specimen import check_templates
 from dagster_project.ingestion import load_mapping
-from dagster_project.playbooks import load_rules
+from dagster_project.playbooks import call_type_faults, load_rules
 from dagster_project.policy import (
     check_policy,
     load_policy,
@@ -34,11 +34,14 @@ def check_configuration(settings: Settings) -> str:
     if not faults:
         calls = load_policy(settings.seeds).rows("infohub_calls")
         faults += check_templates(settings.templates, [str(call["template"]) for call in calls])
+        lists = vocabulary(settings.seeds)
+        faults += call_type_faults(settings.rules, rules, lists.call_types)
     if not faults:
-        tiers, areas = vocabulary(settings.seeds)
         try:
             mapping = load_mapping(
-                settings.sources, settings.landing, Vocabulary(tiers=tiers, solution_areas=areas)
+                settings.sources,
+                settings.landing,
+                Vocabulary(lists.tiers, lists.solution_areas, lists.call_types),
             )
             mapping_text = f"source mapping {mapping.name}" if mapping else mapping_text
         except ConfigError as error:

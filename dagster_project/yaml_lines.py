@@ -18,6 +18,8 @@ Place = tuple[str | int, ...]
 
 # The parser in C reads the same language and is ten times as fast.
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PlainLoader: type[yaml.BaseLoader] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Leaves every scalar the text that stands there."""
 
 
 def load_yaml(text: str) -> Any:
@@ -56,18 +58,26 @@ def write_place(place: Sequence[str | int]) -> str:
 
 def read_document(path: Path) -> Document:
     """Read one YAML file. What cannot be read, and keys given twice, are in `faults`."""
-    document = Document(path.name)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        document.faults.append(Fault(path.name, 0, "", f"cannot be read: {reason}"))
-        return document
-    loader = _Loader(text)
+        return Document(path.name, faults=[Fault(path.name, 0, "", f"cannot be read: {reason}")])
+    return parse_document(path.name, text)
+
+
+def parse_document(file: str, text: str, *, is_typed: bool = True) -> Document:
+    """Read YAML text as `read_document` does; `file` is how faults name it.
+
+    Without `is_typed` every scalar stays the text that stands there: a date that does not exist is
+    then for the reader of the data to refuse, with its line.
+    """
+    document = Document(file)
+    loader = (_Loader if is_typed else PlainLoader)(text)
     try:
         node = loader.get_single_node()
         if node is None:
-            document.faults.append(Fault(path.name, 0, "", "the file is empty"))
+            document.faults.append(Fault(file, 0, "", "the file is empty"))
             return document
         _note_lines(node, (), document, depth=0)
         if not document.faults:
@@ -76,7 +86,7 @@ def read_document(path: Path) -> Document:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error) or "nested too deeply"
         document.faults.append(
-            Fault(path.name, mark.line + 1 if mark else 0, "", f"broken YAML: {problem}")
+            Fault(file, mark.line + 1 if mark else 0, "", f"broken YAML: {problem}")
         )
     finally:
         loader.dispose()

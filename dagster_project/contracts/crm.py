@@ -134,15 +134,7 @@ class Touchpoints(pa.DataFrameModel):
     touchpoint_id: pl.String = key("Touchpoint.")
     account_id: pl.String = dated_by(_TOUCHPOINT_DATE, "Account.", str_length={"min_value": 1})
     call_type: pl.String = dated_by(
-        _TOUCHPOINT_DATE,
-        "Kind of call.",
-        isin=[
-            "technical_checkin",
-            "business_review",
-            "executive_review",
-            "renewal_planning",
-            "other",
-        ],
+        _TOUCHPOINT_DATE, "Kind of call (policy list `call_types`).", vocabulary="call_types"
     )
     created_on: pl.Date = business_date("Day the call was planned.", nullable=True)
     scheduled_on: pl.Date = business_date("Day the call was planned for.", nullable=True)

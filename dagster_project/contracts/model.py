@@ -19,14 +19,22 @@ from dagster_project.contracts.fields import Dating
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Allowed values of the columns whose list is policy, not contract. Neither may be empty."""
+    """Allowed values of the columns whose list is policy, not contract. None may be empty.
+
+    `call_types` are the calls that the cadence plans and, beside them, `other`.
+    """
 
     tiers: tuple[str, ...]
     solution_areas: tuple[str, ...]
+    call_types: tuple[str, ...]
 
     def allowed(self, name: str) -> tuple[str, ...]:
         """The list a contract column names; an unknown name is a KeyError."""
-        return {"tiers": self.tiers, "solution_areas": self.solution_areas}[name]
+        return {
+            "tiers": self.tiers,
+            "solution_areas": self.solution_areas,
+            "call_types": self.call_types,
+        }[name]
 
 
 class Kind(StrEnum):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import duckdb
 
 from dagster_project.contracts.model import Contract, Kind
+from dagster_project.contracts.notes import NOTE_TABLES, NOTES_REJECTS_TABLE
 from dagster_project.contracts.registry import CONTRACTS
 
 LINEAGE: dict[str, str] = {
@@ -72,6 +73,8 @@ def _expected(contracts: Iterable[Contract]) -> dict[str, dict[str, str]]:
         "pipeline.files": FILES,
         "pipeline.file_times": FILE_TIMES,
         "pipeline.quality_flags": QUALITY_FLAGS,
+        NOTES_REJECTS_TABLE: REJECTS,
+        **{name: columns | LINEAGE for name, columns in NOTE_TABLES.items()},
     }
     for contract in contracts:
         tables[contract.raw_table] = raw_columns(contract)

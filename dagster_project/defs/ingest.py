@@ -1,4 +1,4 @@
-"""Extracts in: one step reads the landing folder, fills the raw tables and picks the days."""
+"""Extracts and meeting notes in: one step fills the raw tables and picks the days."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -7,8 +7,11 @@ import dagster as dg
 import duckdb
 
 from dagster_project.contracts import CONTRACTS, Vocabulary
+from dagster_project.contracts.notes import NOTE_TABLES, NOTES_TABLE
 from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.errors import ConfigError, CspError
+from dagster_project.infohub.notes import NotesResult, ingest_notes
+from dagster_project.infohub.notes_words import load_note_words
 from dagster_project.ingestion import (
     IngestResult,
     TableSummary,
@@ -79,8 +82,10 @@ def refuse_other_policy_set(con: duckdb.DuckDBPyConnection, policy_set: str) -> 
         )
 
 
-def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestResult, RunWindow]:
-    """Ingest what is new up to the day asked for, and decide which days to compute.
+def ingest_and_choose(
+    settings: Settings, request: RunRequest
+) -> tuple[IngestResult, NotesResult, RunWindow]:
+    """Ingest extracts and meeting notes up to the day asked for; decide which days to compute.
 
     Everything that can be refused without reading data is refused before anything is written.
 
@@ -95,8 +100,9 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
             f"policy_mode must be one of {', '.join(POLICY_MODES)}, not {request.policy_mode!r}"
         )
     require_policy_set(settings.seeds, settings.policy_set)
-    tiers, areas = vocabulary(settings.seeds)
-    words = Vocabulary(tiers=tiers, solution_areas=areas)
+    lists = vocabulary(settings.seeds)
+    words = Vocabulary(lists.tiers, lists.solution_areas, lists.call_types)
+    note_words = load_note_words(settings.seeds)
     mapping = load_mapping(settings.sources, settings.landing, words)
     as_of = requested_as_of or newest_extract(settings.landing, mapping)
     with connect(settings.warehouse, settings) as con:
@@ -118,6 +124,8 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
         )
         result = ingest(con, settings.landing, mapping, as_of, words, settings)
         note_pending(con, result.affected_from_on)
+        notes = ingest_notes(con, settings.infohub, as_of, note_words)
+        note_pending(con, notes.affected_from_on)
         note_counts(
             con,
             "ingest",
@@ -127,6 +135,8 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
                 "accepted": result.accepted_rows,
                 "rejected": result.rejected_rows,
                 "tables with a refused file": len(result.refused_sources),
+                "meeting notes read": notes.read,
+                "notes rejected": notes.rejected,
             },
         )
         window = choose_window(
@@ -138,7 +148,7 @@ def ingest_and_choose(settings: Settings, request: RunRequest) -> tuple[IngestRe
             full_refresh=request.full_refresh,
             policy_mode=request.policy_mode,
         )
-    return result, window
+    return result, notes, window
 
 
 def _check(summary: TableSummary) -> dg.AssetCheckResult:
@@ -162,6 +172,30 @@ def _check(summary: TableSummary) -> dg.AssetCheckResult:
     )
 
 
+def _check_notes(notes: NotesResult) -> dg.AssetCheckResult:
+    """The reading of the meeting notes as a check."""
+    return dg.AssetCheckResult(
+        passed=not notes.rejected,
+        asset_key=_note_key(NOTES_TABLE),
+        check_name=CHECK_NAME,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=notes.mend or "every note could be read",
+        metadata={
+            "notes found": notes.found,
+            "notes read": notes.read,
+            "notes accepted": notes.accepted,
+            "notes rejected": notes.rejected,
+            "notes removed": notes.removed,
+            "notes of a later day": notes.waiting,
+            "mend": notes.mend,
+        },
+    )
+
+
+def _note_key(table: str) -> dg.AssetKey:
+    return dg.AssetKey(table.split("."))
+
+
 def _raw_key(name: str) -> dg.AssetKey:
     source, table = name.split("/")
     return dg.AssetKey([f"raw_{source}", table])
@@ -179,6 +213,15 @@ def _raw_key(name: str) -> dg.AssetKey:
             )
             for name, contract in sorted(CONTRACTS.items())
         ),
+        *(
+            dg.AssetSpec(
+                _note_key(table),
+                group_name="raw_infohub",
+                description="What people wrote in the notes of their calls, as it reads now.",
+                kinds={"duckdb", "python"},
+            )
+            for table in NOTE_TABLES
+        ),
         dg.AssetSpec(
             WINDOW_KEY,
             group_name="pipeline",
@@ -189,24 +232,30 @@ def _raw_key(name: str) -> dg.AssetKey:
     check_specs=[
         dg.AssetCheckSpec(CHECK_NAME, asset=_raw_key(name), blocking=True)
         for name in sorted(CONTRACTS)
-    ],
+    ]
+    + [dg.AssetCheckSpec(CHECK_NAME, asset=_note_key(NOTES_TABLE), blocking=True)],
     pool=WRITER_POOL,
 )
 def ingest_extracts(
     context: dg.AssetExecutionContext, config: RunRequest, installation: Installation
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    """Read new extracts into the raw tables; the same file twice changes nothing."""
+    """Read new extracts and meeting notes into the raw tables; the same twice changes nothing."""
     with installation.patience(), stage("read extracts"):
-        result, window = ingest_and_choose(installation.settings, config)
+        result, notes, window = ingest_and_choose(installation.settings, config)
     for line in (
         *result.warnings,
         *(f"refused: {refusal}" for table in result.tables for refusal in table.refusals),
+        *([notes.mend] if notes.rejected else []),
     ):
         say(f"  {line}")
     for summary in result.tables:
         yield dg.MaterializeResult(
             asset_key=_raw_key(summary.name),
             metadata={"rows accepted": summary.accepted_rows, "rows stored": summary.stored_rows},
+        )
+    for table in NOTE_TABLES:
+        yield dg.MaterializeResult(
+            asset_key=_note_key(table), metadata={"rows stored": notes.row_counts[table]}
         )
     yield dg.MaterializeResult(
         asset_key=WINDOW_KEY,
@@ -218,6 +267,7 @@ def ingest_extracts(
     )
     for summary in result.tables:
         yield _check(summary)
+    yield _check_notes(notes)
     if not any(s.stored_rows for s in result.tables if s.name == "crm/accounts"):
         raise CspError(
             f"{installation.settings.landing}: no account was accepted — "

@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from dagster_project.defs.resources import Installation
+from dagster_project.infohub.notes import find_notes
 from dagster_project.settings import Settings
 
 DAILY_JOB = "daily"
@@ -67,7 +68,7 @@ def daily_schedule(settings: Settings) -> dg.ScheduleDefinition:
     job_name=DAILY_JOB,
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Requests a run when a file in the landing folder is new or changed.",
+    description="Requests a run when an extract or a meeting note is new, changed or gone.",
 )
 def new_extracts(
     context: dg.SensorEvaluationContext, installation: Installation
@@ -83,6 +84,8 @@ def new_extracts(
             stat = path.stat()
             digest.update(f"{path.relative_to(landing)} {stat.st_size} {stat.st_mtime_ns}".encode())
             count += 1
+    for note in find_notes(installation.settings.infohub):
+        digest.update(f"{note.name} {note.size_bytes} {note.modified_ns}".encode())
     cursor = digest.hexdigest()
     if count == 0:
         return dg.SkipReason(f"{landing} is empty")

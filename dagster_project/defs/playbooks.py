@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.defs.resources import WRITER_POOL, Installation
-from dagster_project.playbooks import load_rules, run_playbooks
+from dagster_project.playbooks import load_rules, run_playbooks, write_meeting_actions
 from dagster_project.playbooks.tables import PUBLIC_TABLES
 from dagster_project.policy import read_gauges
 from dagster_project.progress import stage
@@ -55,6 +55,7 @@ def playbook_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         ):
             window = current_window(con)
             result = run_playbooks(con, rules, window.from_date, window.as_of_date)
+            promised = write_meeting_actions(con, window.as_of_date)
             note_counts(
                 con,
                 "playbooks",
@@ -63,6 +64,7 @@ def playbook_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
                     "closed": result.closed,
                     "escalated": result.escalated,
                     "restated": result.restated,
+                    "open from meetings": promised["open"],
                 },
             )
         for table in TABLES:

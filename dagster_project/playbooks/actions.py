@@ -414,6 +414,7 @@ def _mark_restated(con: duckdb.DuckDBPyConnection, start: str, today: str) -> in
         create or replace temp table restated as
         select action_id from {ACTIONS.name}
         where opened_on >= {start} and opened_on <= {today}
+            and source is distinct from 'meeting'
             and close_reason is distinct from 'restated'
             and action_id not in (select action_id from touched)
         """
@@ -468,9 +469,10 @@ def _write_tables(con: duckdb.DuckDBPyConnection, today: str) -> None:
         worst as (
             select action_id, max(severity_rank) as severity_rank from joins group by action_id
         )
-        select touched.action_id, touched.playbook_id, touched.playbook_version, touched.rule_id,
-            touched.rule_version, touched.account_id, touched.scope, touched.solution_area,
-            touched.owner_role, owners.owner,
+        select touched.action_id, 'playbook' as source, touched.playbook_id,
+            touched.playbook_version, touched.rule_id, touched.rule_version, touched.account_id,
+            touched.scope, touched.solution_area, touched.owner_role, owners.owner,
+            cast(null as varchar) as title,
             {severity_word("worst.severity_rank")} as severity,
             case
                 when touched.close_reason in ('completed', 'cancelled') then touched.close_reason

@@ -253,6 +253,7 @@ def _load_standing(con: duckdb.DuckDBPyConnection, from_date: date, as_of_date: 
         select {_WORK_COLUMNS}
         from {ACTIONS.name}
         where opened_on < {start} and (closed_on is null or closed_on >= {start})
+            and source is distinct from 'meeting'
             and close_reason is distinct from 'restated'
         """
     )
@@ -268,6 +269,7 @@ def _load_standing(con: duckdb.DuckDBPyConnection, from_date: date, as_of_date: 
             closed_on, close_reason
         from {ACTIONS.name}
         where opened_on < {start} and closed_on < {start}
+            and source is distinct from 'meeting'
             and close_reason is distinct from 'restated'
         """
     )

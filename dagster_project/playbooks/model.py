@@ -35,9 +35,6 @@ Category = Literal[
     "prerequisite",
 ]
 Component = Literal["engagement", "adoption", "outcomes", "support", "relationship", "commercial"]
-CallType = Literal[
-    "technical_checkin", "business_review", "executive_review", "renewal_planning", "other"
-]
 ChainState = Literal["open", "opened", "completed"]
 
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
@@ -146,7 +143,7 @@ class AgendaBlock(Part):
 class Agenda(Part):
     """The agenda of one kind of call."""
 
-    call_type: CallType = Field(description="The kind of call.")
+    call_type: Slug = Field(description="The kind of call, of seeds/cadence/call_types.csv.")
     length_minutes: Annotated[int, Field(ge=5, le=480)] = Field(description="The whole call.")
     required_people: list[Text] = Field(min_length=1, description="Roles that must be there.")
     blocks: list[AgendaBlock] = Field(min_length=1, description="In order.")

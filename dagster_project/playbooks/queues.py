@@ -22,6 +22,8 @@ from dagster_project.sentences import write_why
 AGENTS: tuple[str, ...] = get_args(Role)
 # Read by the meeting-notes agent: it supports calls, whoever owns them.
 _NOTES_AGENT = "meeting_notes"
+# An action of a meeting has no rule whose sentence could say why.
+_MEETING_WHY = {"meeting": "Promised in the call of {held_on} ({call_type})."}
 SCHEMA_VERSION = 1
 # What there is still to do: of no use once an action is closed.
 _PLAN = frozenset(
@@ -149,6 +151,8 @@ def _record(
         f"{action['severity']}:{action['escalation_level']}:{action['reraised_count']}",
         "as_of_date": as_of,
         "action_id": action["action_id"],
+        "source": action["source"],
+        "title": action["title"],
         "playbook_id": action["playbook_id"],
         "playbook_name": definition.get("name"),
         "playbook_version": action["playbook_version"],
@@ -171,7 +175,7 @@ def _record(
         "owner": action["owner"],
         "is_unassigned": action["is_unassigned"],
         "supporting_roles": definition.get("supporting_roles", []),
-        "why": write_why(action["why"] or "", evidence),
+        "why": write_why(action["why"] or _MEETING_WHY.get(action["source"], ""), evidence),
         "evidence": evidence,
         "opened_on": opened_on,
         "due_on": action["due_on"],

@@ -603,9 +603,8 @@ def _things(facts: str, first_day: str, past_day: str, columns: str) -> str:
 
 
 _CALL_COLUMNS: tuple[Column, ...] = (
-    _column("call_type", "text", "", "kind of call", "base.call_type",
-            values=("technical_checkin", "business_review", "executive_review",
-                    "renewal_planning")),
+    _column("call_type", "text", "", "kind of call, of seeds/cadence/call_types.csv",
+            "base.call_type"),
     _column("slot_number", "number", "", "the slot the call belongs to", "base.slot_number"),
     _column("days_to_due", "number", "days", "days until the call is due; negative once past",
             "base.due_on - base.as_of_date"),

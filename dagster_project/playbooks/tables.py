@@ -62,11 +62,12 @@ RULE_STATES = TableShape(
 
 ACTIONS = TableShape(
     "playbooks.actions",
-    "action_id: one piece of work, opened by one episode of one playbook",
+    "action_id: one piece of work, opened by one episode of one playbook, or promised in a call",
     ("action_id",),
     (
-        ("action_id", "varchar", "Stable hash of playbook, account, scope and opening day."),
-        ("playbook_id", "varchar", "Playbook."),
+        ("action_id", "varchar", "Stable hash of playbook, account, scope and opening day; of a"
+         " meeting's action, of account, note and words."),
+        ("playbook_id", "varchar", "Playbook; null, with all that is the rule's, of a meeting's."),
         ("playbook_version", "integer", "Version of the playbook that opened it."),
         ("rule_id", "varchar", "Rule that opened it."),
         ("rule_version", "integer", "Version of that rule."),
@@ -75,6 +76,8 @@ ACTIONS = TableShape(
         ("solution_area", "varchar", "Solution area; null when it is about none."),
         ("owner_role", "varchar", "Role whose queue it is in."),
         ("owner", "varchar", "Person in that role, now or at closing; null when nobody is."),
+        ("source", "varchar", "playbook, or meeting: promised in a call, from its note."),
+        ("title", "varchar", "What was promised, of a meeting's action; null of a playbook's."),
         ("severity", "varchar", "low, medium, high or critical: the highest so far."),
         ("status", "varchar", "open, in_progress, completed, cancelled or closed."),
         ("close_reason", "varchar", "completed, cancelled, recovered, churned, superseded,"
@@ -209,3 +212,6 @@ def create_playbook_tables(con: duckdb.DuckDBPyConnection) -> None:
     for table in (*PUBLIC_TABLES, *STATE_TABLES):
         columns = ", ".join(f"{name} {type_}" for name, type_, _ in table.columns)
         con.execute(f"create table if not exists {table.name} ({columns})")
+        # A column that a release added: what stands reads null in it.
+        for name, type_, _ in table.columns:
+            con.execute(f"alter table {table.name} add column if not exists {name} {type_}")

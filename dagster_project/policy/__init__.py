@@ -7,15 +7,17 @@ not belong here: applying policy to data, which is dbt's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.policy.gauges import Gauge, read_gauges
-from dagster_project.policy.rules import find_faults
+from dagster_project.policy.rules import OTHER_CALL, find_faults
 from dagster_project.policy.tables import Policy, PolicyRow, PolicyTable, nearest, read_tables
 
 __all__ = [
     "Gauge",
+    "Lists",
     "Policy",
     "PolicyRow",
     "PolicyTable",
@@ -46,14 +48,23 @@ def load_policy(folder: Path) -> Policy:
     return policy
 
 
-def vocabulary(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The tiers and the solution areas that extracts may name, in the order of policy.
+@dataclass(frozen=True)
+class Lists:
+    """What extracts may name, each in the order of policy. Calls may also be `other`."""
+
+    tiers: tuple[str, ...]
+    solution_areas: tuple[str, ...]
+    call_types: tuple[str, ...]
+
+
+def vocabulary(folder: Path) -> Lists:
+    """The tiers, solution areas and call types that extracts may name.
 
     Raises:
-        ConfigError: one of the two lists is missing, unreadable or empty.
+        ConfigError: one of the lists is missing, unreadable or empty.
     """
     policy, faults = read_tables(folder)
-    lists = ("tiers", "solution_areas")
+    lists = ("tiers", "solution_areas", "call_types")
     own = [fault for fault in faults if Path(fault.file).stem in lists]
     own += [
         Fault(policy.place(name), 0, "", "the list is missing or empty", "give it one row at least")
@@ -61,10 +72,11 @@ def vocabulary(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if not policy.rows(name) and not own
     ]
     if own:
-        raise ConfigError("the lists of tiers and solution areas cannot be used", own)
-    return (
-        _in_order(policy, "tiers", "tier", "tier_rank"),
-        _in_order(policy, "solution_areas", "solution_area", "area_order"),
+        raise ConfigError("the lists that extracts may use cannot be read", own)
+    return Lists(
+        tiers=_in_order(policy, "tiers", "tier", "tier_rank"),
+        solution_areas=_in_order(policy, "solution_areas", "solution_area", "area_order"),
+        call_types=(*_in_order(policy, "call_types", "call_type", "call_order"), OTHER_CALL),
     )
 
 

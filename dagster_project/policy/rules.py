@@ -17,6 +17,10 @@ from dagster_project.policy.tables import Policy, PolicyRow, nearest
 
 DEFAULT_PROFILE = "default"
 AT_RISK_TIER = "at_risk"
+# Names that become names of columns.
+_COLUMN_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+# A call that no cadence plans.
+OTHER_CALL = "other"
 SEVERITIES = ("critical", "high", "medium", "low")
 CONTACT_ROLES = (
     "champion",
@@ -94,7 +98,12 @@ METRIC_TABLES = {
     "executive_engagement": "mtr_engagement",
     "response_rate": "mtr_engagement",
 }
-METRIC_PARAMETERS = ("green_confirm_days", "response_days", "survival_quantile")
+METRIC_PARAMETERS = (
+    "green_confirm_days",
+    "response_days",
+    "survival_quantile",
+    "blocker_window_days",
+)
 
 Check = Callable[[Policy], Iterator[Fault]]
 
@@ -785,7 +794,33 @@ def _at_risk_zones(policy: Policy) -> Iterator[Fault]:
 
 
 @_over("call_types")
+def _renewal_call(policy: Policy) -> Iterator[Fault]:
+    """The days before a renewal are one list: a second type would plan every call twice."""
+    rows = [row for row in policy.rows("call_types") if row["slot_kind"] == "renewal"]
+    for row in rows[1:]:
+        yield Fault(
+            policy.place("call_types"),
+            row.line,
+            "slot_kind",
+            f"{rows[0]['call_type']!r} stands before renewals already",
+            "give it a rate",
+        )
+
+
+@_over("call_types")
 def _call_types(policy: Policy) -> Iterator[Fault]:
+    for row in policy.rows("call_types"):
+        name = row["call_type"]
+        if name == OTHER_CALL or not _COLUMN_NAME.fullmatch(name):
+            yield Fault(
+                policy.place("call_types"),
+                row.line,
+                "call_type",
+                f"{name!r} cannot be a call type: its figures stand in columns named after it"
+                if name != OTHER_CALL
+                else f"{OTHER_CALL!r} is every call that the cadence does not plan",
+                "use another name, of small letters, digits and underscores",
+            )
     for column in ("adherence_window_days", "min_minutes", "max_minutes"):
         yield from _outside(policy, "call_types", column, 1, None)
     for row in policy.rows("call_types"):
@@ -833,6 +868,42 @@ def _cadence_policy(policy: Policy) -> Iterator[Fault]:
         yield from _outside(policy, "cadence_policy", column, 0, None)
     for column in ("repeated_miss_count", "attendance_window_days"):
         yield from _outside(policy, "cadence_policy", column, 1, None)
+
+
+# Meeting notes -------------------------------------------------------------------------------
+
+
+@_over("note_words", "call_types")
+def _note_words(policy: Policy) -> Iterator[Fault]:
+    file = policy.place("note_words")
+    call_types = policy.values("call_types", "call_type") | {OTHER_CALL}
+    for row in policy.rows("note_words"):
+        meaning = row["meaning"]
+        if row["subject"] == "call_type" and meaning not in call_types:
+            yield Fault(
+                file,
+                row.line,
+                "meaning",
+                f"unknown call type {meaning!r}",
+                nearest(meaning, call_types),
+            )
+        elif row["subject"] == "sentiment" and not _is_mood(meaning):
+            yield Fault(
+                file, row.line, "meaning", f"{meaning!r} is no mood", "use a number from -1 to 1"
+            )
+
+
+@_over("note_policy")
+def _note_policy(policy: Policy) -> Iterator[Fault]:
+    yield from _single_row(policy, "note_policy")
+    yield from _outside(policy, "note_policy", "action_due_days", 1, None)
+
+
+def _is_mood(text: str | None) -> bool:
+    try:
+        return -1 <= float(text or "") <= 1
+    except ValueError:
+        return False
 
 
 # Stages --------------------------------------------------------------------------------------
@@ -1042,6 +1113,12 @@ def _metric_policy(policy: Policy) -> Iterator[Fault]:
     yield from _outside_of_parameter(policy, table, "green_confirm_days", 1, None)
     yield from _outside_of_parameter(policy, table, "response_days", 0, None)
     yield from _outside_of_parameter(policy, table, "survival_quantile", 0, 1)
+    yield from _outside_of_parameter(policy, table, "blocker_window_days", 1, None)
+
+
+@_over("metric_matrix_lags")
+def _matrix_lags(policy: Policy) -> Iterator[Fault]:
+    yield from _outside(policy, "metric_matrix_lags", "lag_days", 1, None)
 
 
 # Shared --------------------------------------------------------------------------------------

@@ -494,7 +494,7 @@ def _actions(con: duckdb.DuckDBPyConnection, account_id: str, day: date) -> str:
     rows = con.execute(
         """
         select
-            playbook_id, owner_role, count(*),
+            coalesce(playbook_id, 'promised in a call') as playbook_id, owner_role, count(*),
             min(list_position($severities, severity)),
             count(*) filter (where due_on < $day), min(due_on)
         from playbooks.actions

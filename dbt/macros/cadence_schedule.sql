@@ -2,10 +2,26 @@
    days of a weekly rhythm always make one call, and sums are exact in any order and range. #}
 {% macro cadence_micro_calls() -%}1000000{%- endmacro %}
 
-{# Call types in the order of the wide daily table. They are the contract's list of touchpoints;
-   a further one needs a contract first. #}
-{% macro cadence_call_types() -%}
-    {{ return(['technical_checkin', 'business_review', 'executive_review', 'renewal_planning']) }}
+{# Call types of the seed `call_types` in their order, read from its table while a model is
+   compiled: the wide daily table has columns named after each. `kind` is `rate` or `renewal`; none
+   means both. A model that calls it stands behind that seed, itself or by another model. #}
+{% macro cadence_call_types(kind=none) -%}
+    {%- set found = [] -%}
+    {%- if execute -%}
+        {%- set query -%}
+            select call_type from policy.call_types
+            {{ "where slot_kind = '" ~ kind ~ "'" if kind }}
+            order by call_order, call_type
+        {%- endset -%}
+        {%- for row in run_query(query).rows -%}
+            {%- if not modules.re.fullmatch('[a-z][a-z0-9]*(_[a-z0-9]+)*', row[0]) -%}
+                {{ exceptions.raise_compiler_error(
+                    "call type '" ~ row[0] ~ "' can be no column: use a-z, 0-9 and _") }}
+            {%- endif -%}
+            {%- set _ = found.append(row[0]) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found) }}
 {%- endmacro %}
 
 {# One row per whole number from `first` to `last`, both included; none when last < first. #}

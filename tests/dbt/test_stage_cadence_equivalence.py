@@ -2,8 +2,12 @@
 plain day-by-day reference written here without SQL.
 
 The world is drawn from a seed: tiers that change, pauses, churn, areas with gaps, gauges that cross
-their thresholds, evidence that is revoked, calls early, late and twice. Zones are given, not
-computed, so that the bent cadence is tested without the health models.
+their thresholds, evidence that is revoked, calls early, late and twice, and meeting notes on calls
+that the CRM has and has not. Zones are given, not computed, so that the bent cadence is tested
+without the health models.
+
+The policy is the shipped one and rows more: a fourth solution area and a further type of call. No
+model knows of them.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import json
 import math
 import os
 import random
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -26,7 +31,8 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from dagster_project.contracts import ensure_raw_tables
-from dagster_project.settings import Settings
+from dagster_project.policy import check_policy, vocabulary
+from dagster_project.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +46,7 @@ MICRO = 1_000_000
 MODELS = [
     "+fct_stage_criterion",
     "+fct_stage_blocker",
+    "fct_enablement_activity",
     "+fct_cadence_slot",
     "+fct_cadence_daily",
     "int_cadence__tier_adherence_daily",
@@ -58,6 +65,7 @@ STORED = {
     "marts.fct_stage_transition": None,
     "marts.fct_stage_criterion": None,
     "marts.fct_stage_blocker": None,
+    "marts.fct_enablement_activity": None,
     "marts.fct_cadence_slot": None,
     "marts.fct_cadence_daily": None,
 }
@@ -84,6 +92,26 @@ EVIDENCE = {
     "security": ["sec_alerting_tuned", "sec_soc_workflow_integrated", "sec_soar_integrated"],
     "search": ["srch_basic_search", "srch_growing_users"],
 }
+# Rows that an analyst adds to the seeds, by file.
+MORE_POLICY = {
+    "stages/solution_areas": "analytics,Analytics,4,Reports and forecasts",
+    "stages/stage_measures": 'reports_published,gauge,count,"Reports that people open"',
+    "stages/stage_criteria": """\
+ana_reports,analytics,foundation,A report,measure,reports_published,at_least,1,1.00,true,180,Any
+ana_reviewed,analytics,operational,Reports are reviewed,evidence,,,,1.00,true,,Every week
+ana_many,analytics,advanced,Many,measure,reports_published,at_least,50,1.00,false,180,Fifty or more
+ana_planned,analytics,optimized,Plans rest on it,evidence,,,,1.00,false,,A person confirms it""",
+    "stages/enablement_activities": """\
+enable_ana_reports,analytics,foundation,ana_reports,First report,CA,guided session,2
+enable_ana_reviewed,analytics,operational,ana_reviewed,Review set-up,CA,meeting,1""",
+    "cadence/call_types": "success_planning,Success planning,rate,5,45,60,180,Half-year plans",
+    "cadence/cadence_intervals": """\
+strategic,success_planning,21,days
+enterprise,success_planning,1,months
+commercial,success_planning,2,months
+at_risk,success_planning,10,days""",
+}
+ANALYTICS_ACCOUNTS = (1, 3, 5)
 
 
 def day(number: int) -> date:
@@ -196,6 +224,7 @@ def draw_world(path: Path, seed: int) -> None:
             ("business_review", 21),
             ("executive_review", 50),
             ("renewal_planning", 25),
+            ("success_planning", 28),
         ):
             n = rng.randrange(gap)
             while n < days:
@@ -215,12 +244,42 @@ def draw_world(path: Path, seed: int) -> None:
                 n += rng.choice([0, 1, gap // 2, gap, gap, gap + 2, 2 * gap])
     # Equal numbers in one key would be one call; keep the first.
     calls = list({c["touchpoint_id"]: c for c in calls}.values())
+    for number in ANALYTICS_ACCOUNTS:
+        account = f"A{number:02d}"
+        start = day(45)
+        subscriptions.append(
+            {
+                "subscription_id": f"{account}-analytics",
+                "account_id": account,
+                "solution_area": "analytics",
+                "started_on": start,
+                "arr_usd": 500,
+                "seats": 4,
+                "go_live_on": start,
+            }
+        )
+        gauges += [
+            (account, "analytics", "reports_published", day(n), float(n > 60))
+            for n in range(50, days, 5)
+        ]
+        if number != 5:
+            evidence.append(
+                {
+                    "evidence_id": f"{account}-ana",
+                    "account_id": account,
+                    "solution_area": "analytics",
+                    "criterion_id": "ana_reviewed",
+                    "confirmed_on": day(90),
+                }
+            )
+    notes = draw_notes(random.Random(seed + 1), calls)
     con = duckdb.connect(str(path))
     ensure_raw_tables(con)
     insert(con, "raw_crm.accounts", accounts)
     insert(con, "raw_crm.subscriptions", subscriptions)
     insert(con, "raw_crm.stage_evidence", evidence)
     insert(con, "raw_crm.touchpoints", calls)
+    insert(con, "raw_infohub.notes", notes)
     insert(con, "raw_crm.adoption_blockers", blockers)
     insert(
         con,
@@ -259,12 +318,38 @@ def draw_world(path: Path, seed: int) -> None:
     con.close()
 
 
+def draw_notes(rng: random.Random, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Notes on some of the calls, and on calls that only the notes tell of."""
+    notes = []
+    for number, call in enumerate(calls):
+        told = rng.random()
+        if told < 0.3:
+            later = 0 if told < 0.15 else rng.randrange(1, 4)
+            notes.append(
+                {
+                    "note_id": f"note-{number:04d}",
+                    "account_id": call["account_id"],
+                    "call_type": call["call_type"],
+                    "held_on": min(call["held_on"] + timedelta(days=later), LAST),
+                    "attended_count": 2,
+                    "sentiment": 0.5,
+                }
+            )
+    return notes
+
+
 class Project:
-    """The dbt project, parsed once, run over build files in this process."""
+    """The dbt project with more policy, parsed once, run over build files in this process."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.project = Settings(data_dir=root).dbt_project
+        self.project = root / "dbt"
+        shutil.copytree(
+            PROJECT_ROOT / "dbt", self.project, ignore=shutil.ignore_patterns("target", "logs")
+        )
+        for name, rows in MORE_POLICY.items():
+            seed = self.project / "seeds" / f"{name}.csv"
+            seed.write_text(seed.read_text().rstrip("\n") + "\n" + rows + "\n")
         self.manifest: Manifest | None = None
 
     def invoke(self, warehouse: Path, *arguments: str, **dates: date) -> None:
@@ -496,6 +581,11 @@ def reference_slots(path: Path, bent: bool) -> dict[tuple[str, str, int], tuple[
     for account, kind, on, identity in rows(
         path,
         "select account_id, call_type, held_on, touchpoint_id from raw_crm.touchpoints"
+        # A note tells of a call of its own only where the CRM has none of the type that day.
+        " union all select account_id, call_type, held_on, max(note_id) from raw_infohub.notes"
+        " where (account_id, call_type, held_on) not in"
+        " (select (account_id, call_type, held_on) from raw_crm.touchpoints)"
+        " group by account_id, call_type, held_on"
         " order by held_on, touchpoint_id",
     ):
         calls[(account, kind)].append((on, identity))
@@ -505,9 +595,15 @@ def reference_slots(path: Path, bent: bool) -> dict[tuple[str, str, int], tuple[
         " is_at_risk, list(tier order by _extracted_on), max(_extracted_on)"
         " from raw_crm.accounts group by all",
     )
+    kinds = [
+        kind
+        for (kind,) in rows(
+            path, "select call_type from policy.call_types where slot_kind = 'rate'"
+        )
+    ]
     result: dict[tuple[str, str, int], tuple[Any, ...]] = {}
     for account, since, churned, paused, until, at_risk, tiers, changed in accounts:
-        for kind in ("technical_checkin", "business_review", "executive_review"):
+        for kind in kinds:
             closed: list[list[Any]] = []
             accrued, opened, grace_limit = 0, since, date.min
             idle: list[date] = []
@@ -635,3 +731,64 @@ def test_a_tightened_rate_never_delays_a_due_date(worlds: tuple[Path, Path]) -> 
         """,
     )
     assert sooner[0][0] > 10
+
+
+def test_the_policy_with_more_rows_is_whole(worlds: tuple[Path, Path]) -> None:
+    seeds = worlds[0].parent.parent / "dbt" / "seeds"
+    assert check_policy(seeds) == []
+    lists = vocabulary(seeds)
+    assert lists.solution_areas[-1] == "analytics"
+    assert "success_planning" in lists.call_types
+
+
+def test_a_further_area_is_policy_alone(worlds: tuple[Path, Path]) -> None:
+    """Its first report came on day 65: foundation two weeks later, operational two after day 90."""
+    found = rows(
+        worlds[0],
+        "select account_id, to_stage, occurred_on from marts.fct_stage_transition"
+        " where solution_area = 'analytics' order by all",
+    )
+    assert found == [
+        ("A01", "foundation", day(78)),
+        ("A01", "operational", day(103)),
+        ("A03", "foundation", day(78)),
+        ("A03", "operational", day(103)),
+        ("A05", "foundation", day(78)),
+    ]
+    assert rows(
+        worlds[0],
+        "select account_id, activity_id, status from marts.fct_enablement_activity"
+        " where solution_area = 'analytics' and account_id in ('A01', 'A05') order by all",
+    ) == [
+        ("A01", "enable_ana_reports", "done"),
+        ("A01", "enable_ana_reviewed", "done"),
+        ("A05", "enable_ana_reports", "done"),
+        ("A05", "enable_ana_reviewed", "proposed"),
+    ]
+
+
+def test_a_further_call_type_is_policy_alone(worlds: tuple[Path, Path]) -> None:
+    ((days_, accounts, due, met, missed),) = rows(
+        worlds[0],
+        "select count(*), count(distinct account_id), count(next_due_on), max(met_count),"
+        " max(missed_count) from marts.fct_cadence_daily where call_type = 'success_planning'",
+    )
+    ((other_days,),) = rows(
+        worlds[0],
+        "select count(*) from marts.fct_cadence_daily where call_type = 'technical_checkin'",
+    )
+    assert (days_, accounts) == (other_days, 10)
+    assert due > 1000 and met > 1 and missed > 1
+
+
+def test_a_call_in_a_note_and_in_the_crm_is_one(worlds: tuple[Path, Path]) -> None:
+    """As many calls as there are of the CRM's, and notes on days the CRM tells of none."""
+    ((told, notes, own, moods),) = rows(
+        worlds[0],
+        "select count(*), count(note_id), count(*) filter (where not is_in_crm), count(sentiment)"
+        " from staging.stg_crm__touchpoints",
+    )
+    ((crm,),) = rows(worlds[0], "select count(*) from raw_crm.touchpoints")
+    assert own > 20 and notes - own > 20, (own, notes)
+    assert told == crm + own
+    assert moods == notes, "what a note states stands on the call, wherever it is told"

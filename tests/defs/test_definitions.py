@@ -109,6 +109,13 @@ def test_the_sensor_asks_for_one_run_per_change(settings: Settings, tmp_path: Pa
     second = look(first.cursor)
     assert isinstance(second, dg.SensorResult)
     assert (second.run_requests or [])[0].run_key != (first.run_requests or [])[0].run_key
+    note = settings.infohub / "emea" / "acme" / "meetings" / "calls" / "note.md"
+    note.parent.mkdir(parents=True)
+    note.write_text("---\n")
+    third = look(second.cursor)
+    assert isinstance(third, dg.SensorResult) and len(third.run_requests or []) == 1
+    note.unlink()
+    assert isinstance(look(second.cursor), dg.SkipReason)
 
 
 def test_dbt_is_given_the_policy_set_and_its_mode() -> None:

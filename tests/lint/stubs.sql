@@ -8,3 +8,6 @@
 select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as as_of_date
 {%- endmacro %}
 {% macro daily_config() -%}{%- endmacro %}
+{% macro cadence_call_types(kind=none) -%}
+{{ return(['technical_checkin', 'business_review']) }}
+{%- endmacro %}

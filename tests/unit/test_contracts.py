@@ -12,7 +12,11 @@ from dagster_project.contracts import (
     ensure_raw_tables,
 )
 
-WORDS = Vocabulary(tiers=("strategic", "commercial"), solution_areas=("security",))
+WORDS = Vocabulary(
+    tiers=("strategic", "commercial"),
+    solution_areas=("security",),
+    call_types=("technical_checkin", "other"),
+)
 ALL = list(CONTRACTS.values())
 
 
@@ -80,7 +84,7 @@ def test_domain_law_tables_are_all_there() -> None:
 def test_policy_lists_do_not_stick_to_the_contract() -> None:
     accounts = CONTRACTS["crm/accounts"]
     assert accounts.allowed_values("tier", WORDS) == ("strategic", "commercial")
-    other = Vocabulary(tiers=("gold",), solution_areas=("security",))
+    other = Vocabulary(("gold",), ("security",), ("other",))
     assert accounts.allowed_values("tier", other) == ("gold",)
     assert accounts.allowed_values("account_name", WORDS) == ()
     assert "champion" in CONTRACTS["crm/contacts"].allowed_values("role", WORDS)

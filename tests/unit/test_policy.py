@@ -124,14 +124,21 @@ def test_shipped_seeds_are_sound() -> None:
 
 
 def test_vocabulary_is_in_order_of_policy() -> None:
-    tiers, areas = vocabulary(SEEDS)
-    assert tiers == ("strategic", "enterprise", "commercial")
-    assert areas == ("security", "observability", "search")
+    lists = vocabulary(SEEDS)
+    assert lists.tiers == ("strategic", "enterprise", "commercial")
+    assert lists.solution_areas == ("security", "observability", "search")
+    assert lists.call_types == (
+        "technical_checkin",
+        "business_review",
+        "executive_review",
+        "renewal_planning",
+        "other",
+    )
 
 
 def test_vocabulary_needs_only_its_own_lists(seeds: Path) -> None:
     path_of(seeds, "health_zones").write_text("nonsense\n")
-    assert vocabulary(seeds)[0]
+    assert vocabulary(seeds).tiers
     path_of(seeds, "tiers").unlink()
     with pytest.raises(ConfigError, match="tiers"):
         vocabulary(seeds)
@@ -150,6 +157,10 @@ def test_unknown_column_is_named_with_the_nearest(seeds: Path) -> None:
     places = {(fault.line, fault.column) for fault in faults}
     assert places == {(1, "score_form"), (1, "score_from")}
     assert any("score_from" in fault.mend for fault in faults)
+
+
+def _drop(rows: list[dict[str, str]], **where: str) -> None:
+    rows[:] = [row for row in rows if any(row[name] != value for name, value in where.items())]
 
 
 @pytest.mark.parametrize(
@@ -172,6 +183,11 @@ def test_unknown_column_is_named_with_the_nearest(seeds: Path) -> None:
         ("health_measure_policy", "component", "adaption"),
         ("metric_definitions", "owner", "Nobody"),
         ("metric_definitions", "metric_id", "execution_rates"),
+        ("note_words", "meaning", "check_in"),
+        ("note_words", "subject", "mood"),
+        ("call_types", "call_type", "Business Review"),
+        ("call_types", "call_type", "other"),
+        ("metric_matrix_lags", "lag_days", "0"),
     ],
 )
 def test_bad_cell_is_found_at_its_place(seeds: Path, table: str, column: str, value: str) -> None:
@@ -185,6 +201,19 @@ def test_bad_cell_is_found_at_its_place(seeds: Path, table: str, column: str, va
     assert (f"{table}.csv", line, column) in {
         (Path(fault.file).name, fault.line, fault.column) for fault in faults
     }, "\n".join(map(str, faults))
+
+
+def test_a_mood_is_a_number(seeds: Path) -> None:
+    line = set_cell(seeds, "note_words", "meaning", "2", subject="sentiment", word="positive")
+    only(check_policy(seeds), "note_words", line, "meaning")
+
+
+def test_one_call_type_stands_before_renewals(seeds: Path) -> None:
+    edit(seeds, "cadence_intervals", lambda rows: _drop(rows, call_type="executive_review"))
+    line = set_cell(seeds, "call_types", "slot_kind", "renewal", call_type="executive_review")
+    # The first of the two stands; the later one is told.
+    (fault,) = check_policy(seeds)
+    assert (fault.line, fault.column) == (line + 1, "slot_kind")
 
 
 def test_one_bad_cell_is_one_fault(seeds: Path) -> None:

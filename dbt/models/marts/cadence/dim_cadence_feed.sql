@@ -1,10 +1,12 @@
 -- Grain: one row; whether calls are recorded anywhere at all.
 {#- Without a feed of touchpoints nothing is known about calls: no slot is missed for want of
-    data. #}
+    data. Meeting notes are no feed: who writes none may still have called. #}
 with
 
 touchpoints as (
-    select count(*) as touchpoint_count from {{ ref('stg_crm__touchpoints') }}
+    select count(*) as touchpoint_count
+    from {{ ref('stg_crm__touchpoints') }}
+    where coalesce(is_in_crm, true)
 ),
 
 files as (

@@ -1,5 +1,6 @@
 -- Grain: account_id, call_type, as_of_date; days on which the account is a customer.
 {{ config(materialized='view') }}
+{%- set rated = cadence_call_types('rate') %}
 
 with
 
@@ -25,7 +26,7 @@ typed_days as (
             health_zone,
             state,
             is_at_risk,
-            {{ type ~ '__micro_calls' if type != 'renewal_planning' else 'cast(null as bigint)' }}
+            {{ type ~ '__micro_calls' if type in rated else 'cast(null as bigint)' }}
                 as micro_calls,
             {{ type }}__met as met_count,
             {{ type }}__missed as missed_count,

@@ -5,7 +5,7 @@
     Of each count there is one column per call type, named <call type>__<count>. #}
 {{ daily_config() }}
 {%- set types = cadence_call_types() %}
-{%- set rated = types | reject('equalto', 'renewal_planning') | list %}
+{%- set rated = cadence_call_types('rate') %}
 {%- set counts = ['met', 'missed', 'streak', 'attended', 'expected', 'held_early'] %}
 
 with
@@ -384,9 +384,11 @@ final as (
                 end as date
             ) as {{ type }}__next_due_on,
         {% endfor %}
-        cast(
-            case when account_days.state = 'active' then renewal_days.next_due_on end as date
-        ) as renewal_planning__next_due_on,
+        {% for type in cadence_call_types('renewal') %}
+            cast(
+                case when account_days.state = 'active' then renewal_days.next_due_on end as date
+            ) as {{ type }}__next_due_on,
+        {% endfor %}
         {% for type in types %}
             {% set last_type = loop.last %}
             {% for count in counts %}

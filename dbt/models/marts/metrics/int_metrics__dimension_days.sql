@@ -30,6 +30,8 @@ playbooks as (
         playbook_id,
         min(opened_on) as first_opened_on
     from {{ source('playbooks', 'actions') }}
+    -- What was promised in a call has no playbook.
+    where playbook_id is not null
     group by playbook_id
 ),
 

@@ -85,10 +85,14 @@ actions as (
     inner join feedback on actions.opened_on >= feedback.first_on
     left join invalid_reasons on lower(trim(actions.cancel_reason)) = invalid_reasons.cancel_reason
     where
-        actions.closed_on is null
-        or greatest(actions.closed_on, actions.due_on, actions.objective_due_on)
-        >= {{ from_date() }}
-        - greatest(windows.execution_days, windows.completion_days, windows.outcome_days)
+        -- Playbooks are judged by the work they opened, not by what was promised in a call.
+        actions.playbook_id is not null
+        and (
+            actions.closed_on is null
+            or greatest(actions.closed_on, actions.due_on, actions.objective_due_on)
+            >= {{ from_date() }}
+            - greatest(windows.execution_days, windows.completion_days, windows.outcome_days)
+        )
 ),
 
 -- Attributed to the account as it stood when the action opened; an account that opened it by

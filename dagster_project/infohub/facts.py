@@ -527,6 +527,8 @@ select
     change.points
 from marts.health_change($since::date, $as_of::date) as change
 inner join hub_account on change.account_id = hub_account.account_id
+-- A score that began or ended moved by no number of points.
+where change.points is not null
 order by change.account_id, abs(change.points) desc, change.cause_kind, change.cause
 """
 

@@ -179,6 +179,8 @@ def score_moves(snapshot: Snapshot, days: int = CHANGE_DAYS) -> pl.DataFrame:
     return snapshot.frame(
         "select account_id, cause_kind, cause, points "
         "from marts.health_change($as_of::date - $days::integer, $as_of::date) "
+        # A score that began or ended moved by no number of points.
+        "where points is not null "
         "order by account_id, abs(points) desc, cause_kind, cause",
         days=days,
     )

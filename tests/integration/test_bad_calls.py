@@ -73,8 +73,8 @@ def test_a_landing_folder_that_is_empty(
 
 
 def test_a_range_that_ends_before_it_starts(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert site.call("--from", "2026-03-31", "--as-of", "2026-03-30") == 2
-    assert "before it starts (2026-03-31)" in capsys.readouterr().err
+    assert site.call("--from", "2026-04-01", "--as-of", "2026-03-31") == 2
+    assert "before it starts (2026-04-01)" in capsys.readouterr().err
 
 
 def test_a_date_that_is_none(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

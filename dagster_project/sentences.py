@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Formatter
 
+MEETING_WHY = "Promised in the call of {held_on} ({call_type})."
+"""The sentence of an action that a meeting note carries: no rule could say why."""
+
 
 def write_why(template: str, evidence: Mapping[str, object]) -> str:
     """The rule's sentence with the evidence in it; what is missing reads `unknown`."""

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.infohub.paths import AccountPlace
-from dagster_project.sentences import write_why
+from dagster_project.sentences import MEETING_WHY, write_why
 
 Row = dict[str, Any]
 Grouped = Mapping[str, list[Row]]
@@ -347,7 +347,8 @@ def _with_why(actions: Grouped) -> Grouped:
     for rows in actions.values():
         for row in rows:
             row["evidence"] = json.loads(row["evidence"])
-            row["why"] = write_why(row["why"] or "", row["evidence"])
+            template = MEETING_WHY if row.get("source") == "meeting" else row["why"] or ""
+            row["why"] = write_why(template, row["evidence"])
     return actions
 
 
@@ -617,7 +618,9 @@ order by deal.account_id, deal.expected_close_on nulls last, deal.opportunity_id
 
 _ACTIONS = """
 select
-    action.account_id, action.action_id, action.playbook_id, playbook.playbook_name, rules.why,
+    action.account_id, action.action_id, action.source, action.playbook_id,
+    -- What was promised in a call has its own words where work of a playbook has a name.
+    coalesce(action.title, playbook.playbook_name) as playbook_name, rules.why,
     action.solution_area, action.owner_role, action.owner, action.severity, action.status,
     action.opened_on, action.due_on, action.plan_due_on, action.escalation_level, action.evidence
 from playbooks.actions as action

@@ -42,6 +42,7 @@ from dagster_project.infohub.notes_form import (
     plain,
 )
 from dagster_project.infohub.paths import ARCHIVE, AccountPlace, folder_of
+from dagster_project.infohub.store import archived_folders
 
 CALLS_FOLDER = ("meetings", "calls")
 _LISTS = tuple(name for name in NOTE_TABLES if name != NOTES_TABLE)
@@ -126,10 +127,13 @@ def ingest_notes(
     The accounts must be in: a note belongs to the account whose folder it stands in.
 
     Raises:
-        CspError: the rows could not be stored; what was there is untouched.
+        CspError: the rows could not be stored, or the InfoHub's state cannot be read; what was
+            there is untouched.
     """
     ensure_raw_tables(con)
-    reading = _Reading(con, as_of, words)
+    # The state of what was written is large; it is of use only where something was archived.
+    archived = archived_folders(infohub) if (infohub / ARCHIVE).is_dir() else {}
+    reading = _Reading(con, as_of, words, archived)
     files = list(find_notes(infohub))
     con.execute("begin")
     try:
@@ -204,13 +208,19 @@ def _is_note(name: str) -> bool:
 class _Reading:
     """One reading of all notes, inside a transaction."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, as_of: date, words: NoteWords) -> None:
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        as_of: date,
+        words: NoteWords,
+        archived: Mapping[str, str],
+    ) -> None:
         self.con = con
         self.as_of = as_of
         self.words = words
         # What a note may say is policy: other words, and every note is read again.
         self.salt = json.dumps(asdict(words), sort_keys=True, default=sorted)
-        self.accounts = _Accounts(con, as_of)
+        self.accounts = _Accounts(con, as_of, archived)
 
     def run(self, files: Sequence[NoteFile]) -> NotesResult:
         """Read what is new, settle which notes stand, and store the difference."""
@@ -566,9 +576,15 @@ class _Reading:
 
 
 class _Accounts:
-    """Which account a folder belongs to, by every realm and node an account ever had."""
+    """Which account a folder belongs to, by every realm and node an account ever had.
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    `archived` says of folders in the archive whose they are (`archived_folders`).
+    """
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, as_of: date, archived: Mapping[str, str]
+    ) -> None:
+        self._listed = archived
         rows = con.execute(
             """
             select account_id, realm, node, region, _is_deleted, churned_on,
@@ -601,7 +617,12 @@ class _Accounts:
         self._archived = {name: sorted(left.get(name) or ids) for name, ids in ever.items()}
 
     def _candidates(self, file: NoteFile) -> list[str]:
-        return (self._archived if file.is_archived else self._owners).get(file.folder, [])
+        if not file.is_archived:
+            return self._owners.get(file.folder, [])
+        listed = self._listed.get("/".join(file.name.split("/")[:4]))
+        if listed is not None and listed in self.ids:
+            return [listed]
+        return self._archived.get(file.folder, [])
 
     def of_folder(self, file: NoteFile) -> str | None:
         """The account of the file's folder; None when it is nobody's, or more than one's."""

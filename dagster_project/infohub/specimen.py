@@ -41,7 +41,8 @@ _COMPONENTS = {
     )
 }
 _ACTION: Row = {
-    "account_id": _ID, "action_id": "act_1", "playbook_id": "PB", "playbook_name": "Health triage",
+    "account_id": _ID, "action_id": "act_1", "source": "playbook", "playbook_id": "PB",
+    "playbook_name": "Health triage",
     "why": "The score is 55.", "solution_area": None, "owner_role": "ca",
     "owner": "ann@example.com", "severity": "high", "status": "open",
     "opened_on": date(2026, 6, 1), "due_on": date(2026, 6, 4), "plan_due_on": date(2026, 7, 16),
@@ -50,7 +51,7 @@ _ACTION: Row = {
 TRIAGE_ROW: Row = {
     name: value
     for name, value in _ACTION.items()
-    if name not in {"playbook_name", "solution_area", "escalation_level"}
+    if name not in {"source", "playbook_name", "solution_area", "escalation_level"}
 } | {
     "close_reason": None, "outcome": None, "intervention": "adoption_acceleration",
     "started_on": None, "closed_on": None, "objective_due_on": None, "objective_met_on": None,

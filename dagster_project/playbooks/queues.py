@@ -17,13 +17,11 @@ import duckdb
 
 from dagster_project.playbooks.model import Role
 from dagster_project.playbooks.tables import ACTIONS, PLAYBOOKS, RULES
-from dagster_project.sentences import write_why
+from dagster_project.sentences import MEETING_WHY, write_why
 
 AGENTS: tuple[str, ...] = get_args(Role)
 # Read by the meeting-notes agent: it supports calls, whoever owns them.
 _NOTES_AGENT = "meeting_notes"
-# An action of a meeting has no rule whose sentence could say why.
-_MEETING_WHY = {"meeting": "Promised in the call of {held_on} ({call_type})."}
 SCHEMA_VERSION = 1
 # What there is still to do: of no use once an action is closed.
 _PLAN = frozenset(
@@ -175,7 +173,9 @@ def _record(
         "owner": action["owner"],
         "is_unassigned": action["is_unassigned"],
         "supporting_roles": definition.get("supporting_roles", []),
-        "why": write_why(action["why"] or _MEETING_WHY.get(action["source"], ""), evidence),
+        "why": write_why(
+            action["why"] or (MEETING_WHY if action["source"] == "meeting" else ""), evidence
+        ),
         "evidence": evidence,
         "opened_on": opened_on,
         "due_on": action["due_on"],

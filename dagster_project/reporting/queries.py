@@ -466,7 +466,9 @@ def open_actions(snapshot: Snapshot) -> pl.DataFrame:
         f"""
         select
             open_actions.account_id, open_actions.action_id, open_actions.playbook_id,
-            coalesce(playbooks.playbook_name, open_actions.playbook_id) as playbook_name,
+            coalesce(
+                playbooks.playbook_name, open_actions.playbook_id, 'Promised in a call'
+            ) as playbook_name,
             open_actions.solution_area, open_actions.severity, open_actions.owner_role,
             open_actions.owner, open_actions.opened_on, open_actions.due_on,
             open_actions.is_overdue

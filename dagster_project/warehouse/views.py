@@ -234,7 +234,7 @@ actions as (
         open_actions.owner_role,
         'action' as kind,
         open_actions.account_id,
-        coalesce(playbooks.playbook_name, open_actions.playbook_id) as what,
+        coalesce(playbooks.playbook_name, open_actions.playbook_id, open_actions.title) as what,
         open_actions.solution_area,
         open_actions.severity,
         case

@@ -40,8 +40,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
         policy_set="usage_support",
         memory_limit="2GB",
     )
-    tiers, areas = vocabulary(settings.seeds)
-    words = Vocabulary(tiers=tiers, solution_areas=areas)
+    lists = vocabulary(settings.seeds)
+    words = Vocabulary(lists.tiers, lists.solution_areas, lists.call_types)
     with connect(settings.warehouse, settings) as con:
         ensure_raw_tables(con)
         create_playbook_tables(con)

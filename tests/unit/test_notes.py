@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project.infohub import notes as notes_module
 from dagster_project.infohub.notes import find_notes, ingest_notes, read_notes
 from dagster_project.infohub.notes_form import Note, parse_note
 from dagster_project.settings import PROJECT_ROOT
@@ -213,6 +214,19 @@ def test_the_notes_of_an_account_that_left_stay_its_own(world: NotesWorld) -> No
         ("A",),
         ("C",),
     ]
+
+
+def test_the_archives_list_says_whose_a_folder_was(
+    world: NotesWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder archived twice a day has another name there, and only the list knows whose it is."""
+    place = "archive/2026-03-20/emea/acme-2"
+    world.put(NOTE, folder=place)
+    assert world.run().rejected == 1
+    monkeypatch.setattr(notes_module, "archived_folders", lambda _: {place: "A"})
+    assert world.run().accepted == 1
+    assert world.rows("select account_id from raw_infohub.notes") == [("A",)]
+    assert world.run().read == 0
 
 
 @pytest.mark.parametrize("is_first_there", [True, False])

@@ -107,6 +107,7 @@ _TABLES = {
     "playbooks.signals": "signal_id varchar, signal varchar, cause varchar, account_id varchar,"
     " scope varchar, solution_area varchar, occurred_on date",
     "playbooks.actions": "action_id varchar, playbook_id varchar, rule_id varchar,"
+    " source varchar, title varchar,"
     " account_id varchar, solution_area varchar, owner_role varchar, owner varchar,"
     " severity varchar, status varchar, close_reason varchar, outcome varchar,"
     " intervention varchar, escalation_level integer, opened_on date, due_on date,"

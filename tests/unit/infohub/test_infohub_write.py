@@ -597,3 +597,21 @@ def test_shipped_templates_are_whole_and_a_wrong_one_is_named(tmp_path: Path) ->
     ]
     with pytest.raises(ConfigError, match="health_triage.md.j2:3"):
         Templates(folder).render("health_triage.md.j2", {"triage": {"why": "x"}})
+
+
+def test_what_was_promised_in_a_call_stands_in_its_own_words(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    add(con, "playbooks.actions", action_id="act_m", source="meeting", account_id="a",
+        title="Send <b>the list</b> | [now](http://x)", owner_role="meeting_notes", owner="Bo",
+        severity="medium", status="open", escalation_level=0, opened_on=DAY, due_on=DAY,
+        plan_due_on=DAY,
+        evidence=f'{{"held_on": "{DAY}", "call_type": "business_review"}}')  # fmt: skip
+    write(con, tmp_path)
+    for path in (PLAN, PACK):
+        text = (tmp_path / path).read_text(encoding="utf-8")
+        (line,) = [line for line in text.splitlines() if "Send" in line]
+        assert "<b>" not in line and "\\[now\\](" in line
+        assert "Promised in the call of" in line and "None" not in line
+    for path, content in contents(tmp_path).items():
+        assert "external-infohub" not in path or b"the list" not in content, path

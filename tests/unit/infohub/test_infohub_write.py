@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -315,7 +316,15 @@ def test_who_stays_stands_in_the_way_of_who_comes(
     assert contents(tmp_path) == before | {"emea/new/mine.txt": b"mine"}
 
 
-@settings(max_examples=25, deadline=None)
+_DAYS = "intermediate.int_core__account_days"
+
+
+@cache
+def _shared_world() -> duckdb.DuckDBPyConnection:
+    return open_hub_world()
+
+
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_size=3),
@@ -324,12 +333,12 @@ def test_who_stays_stands_in_the_way_of_who_comes(
 )  # fmt: skip
 def test_words_follow_their_account_wherever_it_goes(days: list[dict[str, str]]) -> None:
     """Accounts come, go, swap and collide; nobody's words are lost or come to another."""
-    con = open_hub_world()
+    con = _shared_world()
     with tempfile.TemporaryDirectory() as name:
         root, noted = Path(name), set[str]()
         for number, nodes in enumerate(days):
             day = DAY + timedelta(days=number)
-            for table in ("marts.dim_account", "marts.fct_account_health_daily"):
+            for table in ("marts.dim_account", "marts.fct_account_health_daily", _DAYS):
                 con.execute(f"delete from {table}")
             for account, node in nodes.items():
                 add(con, "marts.dim_account", account_id=account, realm="r", node=node)
@@ -350,7 +359,6 @@ def test_words_follow_their_account_wherever_it_goes(days: list[dict[str, str]])
             assert all(owner == word for _, owner, word in found)
             folders = [one.folder for one in load_state(root).accounts.values()]
             assert len(set(folders)) == len(folders)
-    con.close()
 
 
 def test_a_pack_follows_its_call_and_is_archived_long_after(
@@ -492,7 +500,7 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-@pytest.mark.parametrize("survives", range(0, 24, 2))
+@pytest.mark.parametrize("survives", range(0, 24, 3))
 def test_a_killed_run_is_finished_by_the_next(
     con: duckdb.DuckDBPyConnection, tmp_path: Path, survives: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

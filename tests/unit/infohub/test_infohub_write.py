@@ -324,7 +324,7 @@ def _shared_world() -> duckdb.DuckDBPyConnection:
     return open_hub_world()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_size=3),

@@ -59,5 +59,5 @@ sample: setup  ## write the committed sample extracts again
 	$(BIN)/csp run --landing data/sample --data-dir data/bench/sample
 	$(BIN)/csp sample-work --landing data/sample --data-dir data/bench/sample
 
-clean:  ## remove what runs wrote; the sample extracts stay
-	rm -rf data/warehouse data/published data/exports data/infohub data/logs data/dagster_home dbt/target dbt/logs
+clean:  ## remove what runs wrote; the sample extracts stay, and the folders people write in
+	rm -rf data/warehouse data/published data/exports data/logs data/dagster_home dbt/target dbt/logs

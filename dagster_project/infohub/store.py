@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.errors import CspError
-from dagster_project.infohub.paths import inside
+from dagster_project.infohub.paths import ARCHIVE, inside
 from dagster_project.infohub.people import BrokenBlockError, merge, split
 
 STATE = ".state.json"
@@ -170,6 +170,21 @@ def _dumped(state: HubState) -> str:
         ensure_ascii=False,
         separators=(",", ":"),
     )
+
+
+def archived_folders(root: Path) -> dict[str, str]:
+    """Folders in the archive and whose they are: what people wrote there is still theirs to read.
+
+    Raises:
+        CspError: the state file is not readable as such.
+    """
+    return {
+        item["moved_to"]: item["account_id"]
+        for item in load_state(root).archive
+        if item["moved_from"].count("/") == 1
+        and (root / item["moved_to"]).is_dir()
+        and item["moved_to"].startswith(f"{ARCHIVE}/")
+    }
 
 
 def seen(path: str) -> tuple[int, int] | None:

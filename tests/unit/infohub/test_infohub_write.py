@@ -21,7 +21,7 @@ from dagster_project.errors import ConfigError, CspError
 from dagster_project.infohub import documents, specimen
 from dagster_project.infohub.facts import FactReader
 from dagster_project.infohub.people import BEGIN, END
-from dagster_project.infohub.store import STATE, apply_staged, load_state
+from dagster_project.infohub.store import STATE, apply_staged, archived_folders, load_state
 from dagster_project.infohub.templates import Templates
 from dagster_project.infohub.write import stage_infohub
 from tests.unit.infohub.hub_world import (
@@ -251,6 +251,7 @@ def test_an_account_that_left_is_archived_whole_listed_and_can_return(
          "moved_from": "emea/a", "moved_to": f"archive/{NEXT}/emea/a"}
     ]  # fmt: skip
     assert [one["node"] for one in parsed(tmp_path, "emea/index.yaml")["accounts"]] == ["b"]
+    assert archived_folders(tmp_path) == {f"archive/{NEXT}/emea/a": "a"}
     # The churn was a mistake: the folder comes back with all that stood in it.
     add_day(con, "a", NEXT, name="Name a")
     con.execute("update marts.dim_account set churned_on = null")
@@ -258,6 +259,7 @@ def test_an_account_that_left_is_archived_whole_listed_and_can_return(
     assert "kept for ever" in (tmp_path / PLAN).read_text(encoding="utf-8")
     assert call.read_text() == "# notes of a person"
     assert not (tmp_path / f"archive/{NEXT}/emea/a").exists()
+    assert archived_folders(tmp_path) == {}
     reasons = [one["reason"] for one in parsed(tmp_path, "archive/archive.yaml")["items"]]
     assert reasons == [f"left on {NEXT}", "returned"]
 

@@ -220,7 +220,7 @@ def test_explanations_add_up_to_the_score(con: duckdb.DuckDBPyConnection) -> Non
         points = sum(score * weight for score, _, weight in components if score is not None)
         assert points == pytest.approx(row[8], abs=0.1)
         assert sum(one[5] or 0 for one in measures) == pytest.approx(row[8], abs=0.2)
-        assert sum(one[2] for one in causes) == pytest.approx(moves.get(row[0], 0), abs=0.05)
+        assert sum(one[2] for one in causes) == pytest.approx(moves.get(row[0]) or 0, abs=0.05)
         checked += 1
     assert checked
 

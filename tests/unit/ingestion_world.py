@@ -15,7 +15,13 @@ from dagster_project.ingestion import IngestResult, SourceMapping, TableSummary,
 WORDS = Vocabulary(
     tiers=("strategic", "enterprise", "commercial"),
     solution_areas=("security", "observability", "search"),
-    call_types=("technical_checkin", "business_review", "executive_review", "other"),
+    call_types=(
+        "technical_checkin",
+        "business_review",
+        "executive_review",
+        "renewal_planning",
+        "other",
+    ),
 )
 
 

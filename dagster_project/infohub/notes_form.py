@@ -30,7 +30,6 @@ from dagster_project.yaml_lines import (
 )
 
 MAX_NOTE_BYTES = 1 << 20
-OTHER_CALL = "other"
 _FENCE = re.compile(r"^\s{0,3}(```|~~~)")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(?P<title>.*?)\s*#*\s*$")
 _CHECKBOX = re.compile(r"^(?P<indent>\s*)[-*+]\s+\[(?P<mark>.)\](?:\s+(?P<text>.*))?$")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dagster_project.infohub.notes_form import OTHER_CALL, NoteWords, plain
-from dagster_project.policy import load_policy
+from dagster_project.infohub.notes_form import NoteWords, plain
+from dagster_project.policy import OTHER_CALL, load_policy
 
 
 def load_note_words(seeds: Path) -> NoteWords:

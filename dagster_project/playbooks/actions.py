@@ -19,6 +19,7 @@ from dagster_project.playbooks.tables import (
     FEEDBACK_REJECTS,
     RULE_STATES,
     SIGNALS,
+    close_restated,
 )
 
 _FAR = "date '9999-12-31'"
@@ -419,26 +420,7 @@ def _mark_restated(con: duckdb.DuckDBPyConnection, start: str, today: str) -> in
             and action_id not in (select action_id from touched)
         """
     )
-    con.execute(
-        f"""
-        insert into {ACTION_EVENTS.name} ({ACTION_EVENTS.column_names})
-        select restated.action_id, coalesce(max(events.event_number), 0) + 1, 'restated', {today},
-            '{{"reason":"later data took back what opened it"}}'
-        from restated
-        left join {ACTION_EVENTS.name} as events on restated.action_id = events.action_id
-        group by restated.action_id
-        """
-    )
-    con.execute(
-        f"""
-        update {ACTIONS.name} set status = 'closed', close_reason = 'restated',
-            closed_on = {today}, objective_due_on = null, objective_met_on = null,
-            objective_status = null
-        where action_id in (select action_id from restated)
-        """
-    )
-    rows = con.execute("select count(*) from restated").fetchall()
-    return int(rows[0][0])
+    return close_restated(con, "restated", "later data took back what opened it", today)
 
 
 def _write_tables(con: duckdb.DuckDBPyConnection, today: str) -> None:

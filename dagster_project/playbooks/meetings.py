@@ -20,6 +20,7 @@ from dagster_project.playbooks.tables import (
     ACTION_EVENTS,
     ACTIONS,
     FEEDBACK_REJECTS,
+    close_restated,
     create_playbook_tables,
 )
 
@@ -143,24 +144,7 @@ def _restate(con: duckdb.DuckDBPyConnection, today: str) -> int:
             and action_id not in (select action_id from meeting_items)
         """
     )
-    con.execute(
-        f"""
-        insert into {ACTION_EVENTS.name} ({ACTION_EVENTS.column_names})
-        select gone_items.action_id, coalesce(max(events.event_number), 0) + 1, 'restated', {today},
-            '{{"reason":"the notes no longer carry it"}}'
-        from gone_items
-        left join {ACTION_EVENTS.name} as events on gone_items.action_id = events.action_id
-        group by gone_items.action_id
-        """
-    )
-    con.execute(
-        f"""
-        update {ACTIONS.name}
-        set status = 'closed', close_reason = 'restated', closed_on = {today}
-        where action_id in (select action_id from gone_items)
-        """
-    )
-    return int(con.execute("select count(*) from gone_items").fetchall()[0][0])
+    return close_restated(con, "gone_items", "the notes no longer carry it", today)
 
 
 def _write_actions(con: duckdb.DuckDBPyConnection) -> None:

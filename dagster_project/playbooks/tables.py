@@ -6,6 +6,7 @@ from is in `pipeline`.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import duckdb
@@ -215,3 +216,36 @@ def create_playbook_tables(con: duckdb.DuckDBPyConnection) -> None:
         # A column that a release added: what stands reads null in it.
         for name, type_, _ in table.columns:
             con.execute(f"alter table {table.name} add column if not exists {name} {type_}")
+
+
+def close_restated(con: duckdb.DuckDBPyConnection, listed: str, reason: str, today: str) -> int:
+    """Close as `restated` the actions that the table `listed` names by `action_id`; how many.
+
+    Each gets one more event that says why, so that who has seen the action finds out.
+
+    Args:
+        con: the build file, inside a transaction.
+        listed: a table of this module's callers with a column `action_id`.
+        reason: why it no longer stands, in plain words.
+        today: the day it is closed on, as SQL.
+    """
+    con.execute(
+        f"""
+        insert into {ACTION_EVENTS.name} ({ACTION_EVENTS.column_names})
+        select listed.action_id, coalesce(max(events.event_number), 0) + 1, 'restated', {today},
+            ?
+        from {listed} as listed
+        left join {ACTION_EVENTS.name} as events on listed.action_id = events.action_id
+        group by listed.action_id
+        """,
+        [json.dumps({"reason": reason}, separators=(",", ":"))],
+    )
+    con.execute(
+        f"""
+        update {ACTIONS.name} set status = 'closed', close_reason = 'restated',
+            closed_on = {today}, objective_due_on = null, objective_met_on = null,
+            objective_status = null
+        where action_id in (select action_id from {listed})
+        """
+    )
+    return int(con.execute(f"select count(*) from {listed}").fetchall()[0][0])

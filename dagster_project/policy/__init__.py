@@ -16,6 +16,7 @@ from dagster_project.policy.rules import OTHER_CALL, find_faults
 from dagster_project.policy.tables import Policy, PolicyRow, PolicyTable, nearest, read_tables
 
 __all__ = [
+    "OTHER_CALL",
     "Gauge",
     "Lists",
     "Policy",

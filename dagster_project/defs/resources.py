@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -21,6 +21,8 @@ from dagster_project.warehouse import RunWindow
 
 # Every asset that writes the build file takes a place in this pool, and it has one.
 WRITER_POOL = "duckdb_write"
+# Where the dbt macro `run_variable` finds what a run gives it.
+RUN_VARIABLES = "CSP_RUN_VARIABLES"
 
 
 class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -74,7 +76,7 @@ def dbt_resource(settings: Settings) -> DbtCliResource:
 
 
 def build_variables(window: RunWindow, policy_set: str) -> str:
-    """The dbt variables of a run, as dbt's `--vars` takes them."""
+    """The dbt variables of a run as JSON, as dbt's `--vars` takes them."""
     return json.dumps(
         {
             "from_date": window.from_date.isoformat(),
@@ -85,15 +87,9 @@ def build_variables(window: RunWindow, policy_set: str) -> str:
     )
 
 
-def build_arguments(window: RunWindow, policy_set: str) -> list[str]:
+def build_arguments(window: RunWindow) -> list[str]:
     """Arguments of the two `dbt build` calls of a run. Unit tests are for CI, not for the night."""
-    arguments = [
-        "build",
-        "--exclude-resource-type",
-        "unit_test",
-        "--vars",
-        build_variables(window, policy_set),
-    ]
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
     return [*arguments, "--full-refresh"] if window.is_full_refresh else arguments
 
 
@@ -101,7 +97,16 @@ def stream_dbt(
     dbt: DbtCliResource,
     context: dg.AssetExecutionContext,
     settings: Settings,
-    arguments: Sequence[str],
+    window: RunWindow,
 ) -> Iterator[Any]:
-    """Run dbt and pass its results on as asset events and check results."""
-    yield from dbt.cli(list(arguments), context=context, target_path=settings.dbt_target).stream()
+    """Run dbt over the window and pass its results on as asset events and check results.
+
+    The variables go through the environment: with `--vars` dbt would parse the whole project again
+    each night, because the dates differ (macro `run_variable`).
+    """
+    os.environ[RUN_VARIABLES] = build_variables(window, settings.policy_set)
+    try:
+        call = dbt.cli(build_arguments(window), context=context, target_path=settings.dbt_target)
+    finally:
+        del os.environ[RUN_VARIABLES]
+    yield from call.stream()

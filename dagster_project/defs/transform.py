@@ -8,12 +8,12 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from dagster_project.defs.dbt_project import Translator
-from dagster_project.defs.resources import WRITER_POOL, Installation, build_arguments, stream_dbt
+from dagster_project.defs.resources import WRITER_POOL, Installation, stream_dbt
 from dagster_project.progress import stage
 from dagster_project.warehouse import connect, current_window
 
 METRICS_TAG = "tag:metrics"
-# What `csp check` has found sound before the run needs no test in every run.
+# The first step of every run checks the seeds, as `csp check` does, before anything is read.
 SEED_TESTS = "path:seeds,resource_type:test"
 
 
@@ -57,4 +57,4 @@ def _build(
     with installation.patience(), connect(settings.warehouse, settings, read_only=True) as con:
         window = current_window(con)
     with stage(name):
-        yield from stream_dbt(dbt, context, settings, build_arguments(window, settings.policy_set))
+        yield from stream_dbt(dbt, context, settings, window)

@@ -11,13 +11,13 @@
 
 {# The policy set in use; presets are other sets in the same seeds. #}
 {% macro health_policy_set() -%}
-    {{ return(var('health_policy_set', 'standard')) }}
+    {{ return(run_variable('health_policy_set', 'standard')) }}
 {%- endmacro %}
 
 {# `in_force`: a day is scored by the policy of that day. `latest`: by the policy of the run's
    last day, whatever the day. #}
 {% macro health_policy_mode() -%}
-    {%- set mode = var('health_policy_mode', 'in_force') -%}
+    {%- set mode = run_variable('health_policy_mode', 'in_force') -%}
     {%- if mode not in ('in_force', 'latest') -%}
         {{ exceptions.raise_compiler_error(
             "var health_policy_mode must be in_force or latest, not '" ~ mode ~ "'") }}

@@ -1,8 +1,19 @@
 {# The one clock: a run computes [from_date, as_of_date]; both are given, neither has a default.
    While dbt only parses, a marker date stands in, so that parsing needs no variables. #}
 
-{% macro run_date(name) -%}
+{# A variable of the run: from `--vars`, else from the JSON that the pipeline puts into the
+   environment. dbt parses the whole project again when `--vars` differ from the last time, as
+   dates do every night; the environment is read here, while SQL is rendered, and parses nothing. #}
+{% macro run_variable(name, default=none) -%}
     {%- set given = var(name, none) -%}
+    {%- if given is none and execute -%}
+        {%- set given = fromjson(env_var('CSP_RUN_VARIABLES', '{}')).get(name) -%}
+    {%- endif -%}
+    {{ return(default if given is none else given) }}
+{%- endmacro %}
+
+{% macro run_date(name) -%}
+    {%- set given = run_variable(name) -%}
     {%- if given is none and execute and flags.WHICH in ('run', 'build') -%}
         {{ exceptions.raise_compiler_error("--vars must give '" ~ name ~ "' as YYYY-MM-DD") }}
     {%- endif -%}

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
+from sqlalchemy import create_engine
 
 from dagster_project.definitions import build_defs
-from dagster_project.defs.ingest import refuse_other_policy_set
+from dagster_project.defs.dbt_project import dbt_executable
+from dagster_project.defs.ingest import RunRequest, ingest_and_choose, refuse_other_policy_set
+from dagster_project.defs.instance import swift_history
 from dagster_project.defs.jobs import DAILY_JOB, PROOF_JOB, new_extracts
-from dagster_project.defs.resources import WRITER_POOL, Installation, build_arguments
+from dagster_project.defs.resources import (
+    WRITER_POOL,
+    Installation,
+    build_arguments,
+    build_variables,
+    dbt_resource,
+)
 from dagster_project.errors import ConfigError
 from dagster_project.settings import PROJECT_ROOT, Settings
 from dagster_project.warehouse import RunWindow
@@ -120,8 +131,7 @@ def test_the_sensor_asks_for_one_run_per_change(settings: Settings, tmp_path: Pa
 
 def test_dbt_is_given_the_policy_set_and_its_mode() -> None:
     window = RunWindow(date(2026, 1, 1), date(2026, 1, 2), policy_mode="latest")
-    arguments = build_arguments(window, "some_set")
-    assert json.loads(arguments[arguments.index("--vars") + 1]) == {
+    assert json.loads(build_variables(window, "some_set")) == {
         "from_date": "2026-01-01",
         "as_of_date": "2026-01-02",
         "health_policy_set": "some_set",
@@ -129,12 +139,12 @@ def test_dbt_is_given_the_policy_set_and_its_mode() -> None:
     }
 
 
-def test_dbt_is_given_the_range_and_no_unit_tests() -> None:
+def test_dbt_is_told_to_rebuild_and_to_run_no_unit_tests() -> None:
     window = RunWindow(date(2026, 1, 1), date(2026, 1, 2), is_full_refresh=True)
-    arguments = build_arguments(window, "standard")
+    arguments = build_arguments(window)
     assert "--full-refresh" in arguments
-    variables = json.loads(arguments[arguments.index("--vars") + 1])
-    assert (variables["from_date"], variables["as_of_date"]) == ("2026-01-01", "2026-01-02")
+    # Dates in the arguments would make dbt parse the project anew each night.
+    assert "--vars" not in arguments
     assert arguments[arguments.index("--exclude-resource-type") + 1] == "unit_test"
 
 
@@ -148,3 +158,55 @@ def test_days_of_another_policy_set_are_not_gone_on_from() -> None:
         refuse_other_policy_set(con, "one")
         with pytest.raises(ConfigError, match="scored by 'one' — .* --full-refresh"):
             refuse_other_policy_set(con, "two")
+
+
+def test_every_start_of_the_job_checks_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schedule and the interface start the job without `csp run`."""
+    seeds = tmp_path / "seeds"
+    shutil.copytree(PROJECT_ROOT / "dbt" / "seeds", seeds)
+    zones = seeds / "health" / "health_zones.csv"
+    zones.write_text(zones.read_text().replace("yellow,2,60,80", "yellow,2,61,80", 1))
+    monkeypatch.setattr(Settings, "seeds", property(lambda _: seeds))
+    settings = Settings(data_dir=tmp_path / "data", landing_dir=PROJECT_ROOT / "data" / "sample")
+    with pytest.raises(ConfigError, match="gap: nothing holds from 60 to 61"):
+        ingest_and_choose(settings, RunRequest())
+    assert not settings.warehouse.exists()
+
+
+def test_dbt_is_the_one_of_this_environment(settings: Settings) -> None:
+    """The version is asked of the environment; the program itself must agree."""
+    said = subprocess.run(
+        [dbt_executable(), "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    dbt = dbt_resource(settings)
+    assert str(dbt._cli_version) in said
+
+
+def test_swift_history_waits_for_no_disk_and_keeps_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    engine = create_engine(f"sqlite:///{path}")
+
+    def synchronous() -> int:
+        with engine.connect() as con:
+            return int(con.exec_driver_sql("pragma synchronous").scalar_one())
+
+    full = synchronous()
+    engine.dispose()
+    with swift_history():
+        assert synchronous() == 1 < full
+        with engine.begin() as con:
+            con.exec_driver_sql("pragma journal_mode = wal")
+            con.exec_driver_sql("create table events (id integer)")
+        engine.dispose()
+        with engine.begin() as con:
+            con.exec_driver_sql("insert into events values (1)")
+        # One connection stays, so the journal is not copied back at each close.
+        engine.dispose()
+        assert path.with_name("history.db-wal").exists()
+    assert not path.with_name("history.db-wal").exists()
+    engine.dispose()
+    assert synchronous() == full
+    with engine.connect() as con:
+        assert con.exec_driver_sql("select count(*) from events").scalar_one() == 1

@@ -1,4 +1,5 @@
 {# Stand-ins for the macros that only dbt can render; sqlfluff loads them after dbt/macros. #}
+{% macro run_variable(name, default=none) -%}{{ return('2026-01-01') }}{%- endmacro %}
 {% macro run_date(name) -%}cast('2026-01-01' as date){%- endmacro %}
 {% macro from_date() -%}cast('2026-01-01' as date){%- endmacro %}
 {% macro as_of_date() -%}cast('2026-01-05' as date){%- endmacro %}

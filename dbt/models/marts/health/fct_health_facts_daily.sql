@@ -20,7 +20,7 @@ measured as (
 kept_{{ outage.table_name }} as (
     select
         account_id,
-        {%- if outage.good_on < var('from_date') | string and is_incremental() %}
+        {%- if outage.good_on < run_variable('from_date') | string and is_incremental() %}
         {%- for measure in own %}
         {{ measure.measure }}_value,
         coalesce({{ measure.measure }}_status <> {{ codes.not_applicable }}, true)

@@ -10,10 +10,6 @@ lags as (
     from {{ ref('metric_matrix_lags') }}
 ),
 
-cells as (
-    select * from {{ ref('fct_maturity_health_cell') }}
-),
-
 first_days as (
     select min(as_of_date) as first_on from {{ ref('fct_stage_daily') }}
 ),
@@ -22,6 +18,19 @@ told_lags as (
     select lags.*
     from lags
     inner join first_days on lags.compared_to_date >= first_days.first_on
+),
+
+-- The cells are read twice, so only the days that are compared are kept.
+compared_days as (
+    select {{ as_of_date() }} as as_of_date
+    union
+    select compared_to_date from told_lags
+),
+
+cells as (
+    select cells.*
+    from {{ ref('fct_maturity_health_cell') }} as cells
+    inner join compared_days on cells.as_of_date = compared_days.as_of_date
 ),
 
 zone_ranks as (

@@ -20,6 +20,7 @@ from dagster_project.playbooks.tables import (
     RULE_STATES,
     SIGNALS,
     close_restated,
+    replace_changed,
 )
 
 _FAR = "date '9999-12-31'"
@@ -424,20 +425,23 @@ def _mark_restated(con: duckdb.DuckDBPyConnection, start: str, today: str) -> in
 
 
 def _write_tables(con: duckdb.DuckDBPyConnection, today: str) -> None:
-    # A day after the clock is stale: it comes again when its own run comes.
     con.execute(
-        f"delete from {ACTION_EVENTS.name} where action_id in (select action_id from touched)"
-        f" or action_id in (select action_id from {ACTIONS.name} where opened_on > {today})"
-    )
-    con.execute(
-        f"""
-        insert into {ACTION_EVENTS.name} ({ACTION_EVENTS.column_names})
+        """
+        create or replace temp table final_events as
         select action_id, cast(row_number() over (
                 partition by action_id order by occurred_on, place, event, detail
             ) as integer) as event_number, event, occurred_on, detail
         from events
-        order by action_id, event_number
         """
+    )
+    # A day after the clock is stale: it comes again when its own run comes.
+    replace_changed(
+        con,
+        ACTION_EVENTS,
+        "final_events",
+        "action_id in (select action_id from touched)"
+        f" or action_id in (select action_id from {ACTIONS.name} where opened_on > {today})",
+        "action_id, event_number",
     )
     con.execute(
         f"""
@@ -489,13 +493,12 @@ def _write_tables(con: duckdb.DuckDBPyConnection, today: str) -> None:
                 = json_extract_string(touched.evidence, '$.weakest_component')
         """
     )
-    con.execute(
-        f"delete from {ACTIONS.name} where opened_on > {today}"
-        " or action_id in (select action_id from touched)"
-    )
-    con.execute(
-        f"insert into {ACTIONS.name} ({ACTIONS.column_names})"
-        f" select {ACTIONS.column_names} from final_actions order by opened_on, action_id"
+    replace_changed(
+        con,
+        ACTIONS,
+        "final_actions",
+        f"opened_on > {today} or action_id in (select action_id from touched)",
+        "opened_on, action_id",
     )
 
 
@@ -565,10 +568,6 @@ def _write_signals(con: duckdb.DuckDBPyConnection, start: str) -> None:
 def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) -> None:
     """Cut raw verdicts where work opens and closes, and say of every piece what became of it."""
     con.execute(
-        f"delete from {RULE_STATES.name} where valid_from_on >= {start}"
-        f" or valid_to_on is null or valid_to_on >= {start}"
-    )
-    con.execute(
         f"""
         create or replace temp table verdicts as
         with chosen as (
@@ -634,7 +633,7 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
     )
     con.execute(
         f"""
-        insert into {RULE_STATES.name} ({RULE_STATES.column_names})
+        create or replace temp table states_now as
         -- Most matches lie within one action from their first day to their last.
         with covered as (
             select verdicts.span_id, verdicts.from_on as valid_from_on,
@@ -754,11 +753,17 @@ def write_rule_states(con: duckdb.DuckDBPyConnection, start: str, today: str) ->
             where verdict = 'unknown'
         )
         select rule_id, playbook_id, account_id, scope, solution_area, valid_from_on,
-            nullif(valid_to_on, {_FAR}), verdict, reason, evidence
+            nullif(valid_to_on, {_FAR}) as valid_to_on, verdict, reason, evidence
         from merged
         where valid_to_on >= {start}
-        order by valid_from_on, rule_id, account_id, scope
         """
+    )
+    replace_changed(
+        con,
+        RULE_STATES,
+        "states_now",
+        f"valid_from_on >= {start} or valid_to_on is null or valid_to_on >= {start}",
+        "valid_from_on, rule_id, account_id, scope",
     )
 
 

@@ -218,6 +218,44 @@ def create_playbook_tables(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(f"alter table {table.name} add column if not exists {name} {type_}")
 
 
+def replace_changed(
+    con: duckdb.DuckDBPyConnection, shape: TableShape, new: str, within: str, order: str
+) -> None:
+    """Make the rows of a table that satisfy `within` those of the table `new`, writing as little.
+
+    Most rows of a day are as they were the day before; to write them anew would make the file, its
+    journal and what is published of it larger for nothing.
+
+    Args:
+        con: the build file, inside a transaction.
+        shape: the table; its key is unique among the rows of `new`.
+        new: a table with at least the columns of the shape.
+        within: condition on rows of the table, as SQL.
+        order: columns that new rows are written in the order of.
+    """
+    name = shape.name
+    same_key = " and ".join(f"old.{column} = new.{column}" for column in shape.key)
+    same_rest = " and ".join(
+        f"old.{column} is not distinct from new.{column}"
+        for column, _, _ in shape.columns
+        if column not in shape.key
+    )
+    con.execute(
+        f"delete from {name} as old where ({within})"
+        f" and not exists (select 1 from {new} as new where {same_key} and {same_rest})"
+    )
+    # What still stands within is equal to its new row.
+    con.execute(
+        f"""
+        insert into {name} ({shape.column_names})
+        select {", ".join(f"new.{column}" for column, _, _ in shape.columns)}
+        from {new} as new
+        anti join (select {", ".join(shape.key)} from {name} where {within}) as old on {same_key}
+        order by {order}
+        """
+    )
+
+
 def close_restated(con: duckdb.DuckDBPyConnection, listed: str, reason: str, today: str) -> int:
     """Close as `restated` the actions that the table `listed` names by `action_id`; how many.
 

@@ -49,6 +49,8 @@ def connect(
         raise CspError(f"{path}: cannot be opened as a DuckDB file ({error})") from error
     try:
         connection.execute("set TimeZone = 'UTC'")
+        # The engine loops where it expects few rows on the left, and it expects too few.
+        connection.execute("set asof_loop_join_threshold = 0")
         yield connection
     finally:
         connection.close()

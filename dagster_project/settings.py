@@ -169,6 +169,8 @@ class Settings(BaseSettings):
             "CSP_TEMP_DIR": str(self.spill),
             "DBT_TARGET_PATH": str(self.dbt_target),
             "DBT_LOG_PATH": str(self.logs),
+            # All SQL of every night is a second of each run; a failure is told at this level too.
+            "DBT_LOG_LEVEL_FILE": "info",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "DO_NOT_TRACK": "1",
         }

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -45,8 +46,9 @@ def swift_history() -> Iterator[None]:
 
     Dagster opens, commits and closes a SQLite file per event and waits for the disk each time,
     which took more than half of a small run. Within this context commits wait for no disk (after a
-    power cut the last lines of the history may be missing, nothing else), and one connection per
-    file stays open, so that closing the others does not copy the journal back.
+    power cut the last lines of the history may be missing, nothing else), one connection per file
+    stays open, so that closing the others does not copy the journal back, and one engine per file
+    serves all events, so that the same few statements are not compiled a thousand times.
     """
     kept: dict[str, sqlite3.Connection] = {}
 
@@ -62,10 +64,21 @@ def swift_history() -> Iterator[None]:
         # Only who has read since the file got its journal holds the journal open.
         kept[path].execute("pragma schema_version").fetchone()
 
+    engines: dict[str, Engine] = {}
+    history = vars(sqlite_event_log)
+    create_engine = history["create_engine"]
+
+    def engine_of(address: str, **options: Any) -> Engine:
+        if address not in engines:
+            engines[address] = create_engine(address, **options)
+        return engines[address]
+
     event.listen(Engine, "connect", connected)
+    history["create_engine"] = engine_of
     try:
         yield
     finally:
+        history["create_engine"] = create_engine
         event.remove(Engine, "connect", connected)
         for connection in kept.values():
             connection.close()

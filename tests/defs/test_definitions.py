@@ -11,7 +11,8 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
-from sqlalchemy import create_engine
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from sqlalchemy import NullPool, create_engine
 
 from dagster_project.definitions import build_defs
 from dagster_project.defs.dbt_project import dbt_executable
@@ -182,6 +183,7 @@ def test_dbt_is_the_one_of_this_environment(settings: Settings) -> None:
     ).stdout
     dbt = dbt_resource(settings)
     assert str(dbt._cli_version) in said
+    assert type(dbt).__mro__[1]._initialize_dbt_core_adapter, "the library asks it elsewhere now"
 
 
 def test_swift_history_waits_for_no_disk_and_keeps_what_was_written(tmp_path: Path) -> None:
@@ -202,6 +204,8 @@ def test_swift_history_waits_for_no_disk_and_keeps_what_was_written(tmp_path: Pa
         engine.dispose()
         with engine.begin() as con:
             con.exec_driver_sql("insert into events values (1)")
+        shared = sqlite_event_log.create_engine(f"sqlite:///{path}", poolclass=NullPool)
+        assert sqlite_event_log.create_engine(f"sqlite:///{path}", poolclass=NullPool) is shared
         # One connection stays, so the journal is not copied back at each close.
         engine.dispose()
         assert path.with_name("history.db-wal").exists()

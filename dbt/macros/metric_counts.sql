@@ -9,12 +9,13 @@
         when 'owner' then coalesce({{ rows }}.owner, 'unassigned')
         when 'solution_area' then coalesce({{ rows }}.solution_area, 'none')
         when 'playbook' then coalesce({{ rows }}.playbook, 'none')
+        when 'rule_version' then coalesce({{ rows }}.rule_version, 'none')
     end
 {%- endmacro %}
 
 {# Counts per day from intervals, for the whole run range in one pass. `intervals` names a CTE with
-   metric_id, tier, region, owner, solution_area, playbook, counted_from_on, counted_until_on
-   (exclusive) and the whole numbers numerator, denominator, at_risk_count, excluded_count. An
+   metric_id, tier, region, owner, solution_area, playbook, rule_version, counted_from_on,
+   counted_until_on (exclusive) and the whole numbers numerator, denominator, at_risk_count, excluded_count. An
    interval adds its numbers on every day it covers: a trailing window of n days is the interval of
    n days from the day of the event. Only its two edges are stored, and a running sum fills the
    days between, so that two years cost little more than a day.

@@ -187,6 +187,8 @@ def _draw_actions(rng: random.Random, world: World, account: str) -> None:
                 "action_id": action,
                 "account_id": account,
                 "playbook_id": f"PB_{number % 3}",
+                "rule_id": f"rule_{number % 2}",
+                "rule_version": 1 + number % 3,
                 "solution_area": "search" if number % 4 == 0 else None,
                 "opened_on": opened,
                 "due_on": due,
@@ -625,7 +627,14 @@ Judge = Callable[[dict[str, Any], date], tuple[int, int, int, int]]
 
 
 @pytest.mark.parametrize(
-    "cut", [*CUTS, ("playbook", "PB_1"), ("solution_area", "search"), ("solution_area", "none")]
+    "cut",
+    [
+        *CUTS,
+        ("playbook", "PB_1"),
+        ("rule_version", "rule_1 v2"),
+        ("solution_area", "search"),
+        ("solution_area", "none"),
+    ],
 )
 @pytest.mark.parametrize(
     ("metric", "judge"),
@@ -650,6 +659,7 @@ def test_actions(
         row = world.health[action["account_id"]][action["opened_on"]]
         special = {
             "playbook": action["playbook_id"],
+            "rule_version": f"{action['rule_id']} v{action['rule_version']}",
             "solution_area": action["solution_area"] or "none",
         }
         is_in = (

@@ -8,25 +8,32 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from dagster_project.defs.ingest import RunRequest
 from dagster_project.defs.runner import run_daily
 from dagster_project.sampling import SampleOptions, write_sample
-from dagster_project.settings import Settings
+from dagster_project.sampling.work import write_work
+from dagster_project.settings import PROJECT_ROOT, Settings
 
 LAST_DAY = date(2026, 3, 31)
 # Where history starts decides the state of latches and slots, so every run is given the same start.
 FIRST_DAY = date(2025, 12, 15)
+# What people did about the actions of the small world. Actions have stable ids, so it is kept. When
+# rules change their meaning: write the small world, run it from FIRST_DAY, call `csp sample-work`.
+SMALL_WORLD_WORK = PROJECT_ROOT / "tests" / "golden" / "small_world_work.csv"
 Tables = dict[str, list[tuple[object, ...]]]
 
 
 def small_world(out: Path, accounts: int = 8) -> None:
-    """Extracts of a few customers over 40 days, the last three of them day by day."""
+    """Extracts of a few customers and of the work on their actions over 40 days, the last three of
+    them day by day."""
     write_sample(
         out,
         SampleOptions(accounts=accounts, days=40, seed=5, until=LAST_DAY, extract_every_days=20),
     )
+    write_work(out, pl.read_csv(SMALL_WORLD_WORK, schema_overrides={"occurred_on": pl.Date}))
 
 
 @dataclass

@@ -6,12 +6,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from dagster_project.reporting.explain import explain_account
 from dagster_project.reporting.plain_words import day_text, points_text
 from tests.integration.conftest import (
     LAST_DAY,
+    SMALL_WORLD_WORK,
     Installation,
     Tables,
     differences,
@@ -53,6 +55,32 @@ def test_the_job_fills_every_public_schema(backfilled: Installation) -> None:
         "metrics.mtr_maturity_health_matrix",
     ):
         assert rows.get(name), f"{name} is missing or empty"
+
+
+def test_what_people_report_becomes_what_happened_to_their_actions(
+    backfilled: Installation,
+) -> None:
+    work = pl.read_csv(SMALL_WORLD_WORK)
+    reported = dict(work.group_by("event").len().iter_rows())
+    assert min(reported.values()) > 0 and set(reported) >= {"started", "step_done", "completed"}
+    with duckdb.connect(str(backfilled.settings.published), read_only=True) as con:
+        refused = con.execute("select message, count(*) from playbooks.feedback_rejects group by 1")
+        assert refused.fetchall() == [], "the kept work names no action of this world: see conftest"
+        told = con.execute(
+            "select event, count(*) from playbooks.action_events where event in"
+            " ('started', 'step_done', 'completed', 'cancelled') group by event"
+        ).fetchall()
+        assert dict(told) == reported
+        (done,) = con.execute(
+            "select count(*) from playbooks.actions where status = 'completed'"
+        ).fetchall()
+        assert done[0] == reported["completed"]
+        rates = con.execute(
+            "select numerator, denominator from metrics.mtr_playbook_effectiveness where as_of_date"
+            " = ? and metric_id = 'execution_rate' and dimension = 'all'",
+            [LAST_DAY],
+        ).fetchall()
+        assert rates and rates[0][0] > 0
 
 
 def test_every_scored_account_is_explained_and_its_ledger_sums_to_the_move(

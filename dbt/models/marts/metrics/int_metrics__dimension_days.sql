@@ -35,6 +35,15 @@ playbooks as (
     group by playbook_id
 ),
 
+rule_versions as (
+    select
+        rule_id || ' v' || rule_version as rule_version,
+        min(opened_on) as first_opened_on
+    from {{ source('playbooks', 'actions') }}
+    where rule_id is not null
+    group by rule_id, rule_version
+),
+
 final as (
     select
         as_of_date,
@@ -72,6 +81,13 @@ final as (
         playbooks.playbook_id as dimension_value
     from playbooks
     inner join days on playbooks.first_opened_on <= days.as_of_date
+    union distinct
+    select
+        days.as_of_date,
+        'rule_version' as dimension,
+        rule_versions.rule_version as dimension_value
+    from rule_versions
+    inner join days on rule_versions.first_opened_on <= days.as_of_date
 )
 
 select * from final

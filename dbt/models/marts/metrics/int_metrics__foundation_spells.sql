@@ -64,6 +64,7 @@ final as (
         states.owner_ca as owner,
         states.solution_area,
         cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version,
         states.started_on < history.first_on as is_excluded,
         states.started_on,
         case

@@ -158,6 +158,7 @@ final as (
         spells.owner_ca as owner,
         cast(null as varchar) as solution_area,
         cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version,
         spells.is_excluded,
         spells.started_on,
         spells.ended_on,

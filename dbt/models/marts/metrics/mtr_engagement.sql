@@ -165,19 +165,22 @@ intervals as (
     select
         *,
         cast(null as varchar) as solution_area,
-        cast(null as varchar) as playbook
+        cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version
     from cadence_intervals
     union all
     select
         *,
         cast(null as varchar) as solution_area,
-        cast(null as varchar) as playbook
+        cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version
     from executive_intervals
     union all
     select
         *,
         cast(null as varchar) as solution_area,
-        cast(null as varchar) as playbook
+        cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version
     from response_intervals
 ),
 

@@ -81,6 +81,7 @@ progressed_areas as (
             when account_days.account_id is null then earlier_areas.owner else account_days.owner
         end as owner,
         cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version,
         case when stage_days.stage_rank > earlier_areas.stage_rank then 1 else 0 end as numerator,
         1 as denominator,
         case when stage_days.is_stalled then 1 else 0 end as at_risk_count
@@ -122,6 +123,7 @@ contributions as (
         owner,
         solution_area,
         playbook,
+        rule_version,
         cast(numerator as decimal(18, 6)) as numerator,
         denominator,
         at_risk_count,
@@ -136,6 +138,7 @@ contributions as (
         owner,
         cast(null as varchar) as solution_area,
         cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version,
         numerator,
         denominator,
         at_risk_count,
@@ -151,6 +154,7 @@ contributions as (
         scored_accounts.owner,
         stage_days.solution_area,
         cast(null as varchar) as playbook,
+        cast(null as varchar) as rule_version,
         scored_accounts.numerator,
         scored_accounts.denominator,
         scored_accounts.at_risk_count,

@@ -23,6 +23,7 @@ from dagster_project.playbooks.replay import (
     Unjudged,
     WeekCount,
 )
+from dagster_project.text_table import text_table
 
 _BAR_WIDTH = 40
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
@@ -94,7 +95,7 @@ def render_rules_diff(diff: RulesDiff, limit: int = 10) -> str:
     if changed:
         lines += [
             "",
-            *_table(
+            *text_table(
                 ("playbook", "old", "new", "change"),
                 [(name, f"{a:,}", f"{b:,}", f"{b - a:+,}") for name, a, b in changed],
             ),
@@ -200,7 +201,7 @@ def _week_lines(result: ReplayResult) -> list[str]:
     if len(result.rule_ids) > 1:
         lines += [
             "",
-            *_table(
+            *text_table(
                 ("rule", "opened"),
                 [
                     (rule_id, f"{by_rule[rule_id]:,}")
@@ -221,7 +222,7 @@ def _owner_lines(result: ReplayResult, limit: int) -> list[str]:
     return [
         "",
         f"Per owner{_cut(result.owners, limit)}",
-        *_table(
+        *text_table(
             ("role", "owner", "opened", "accounts", "most in a week", "open at the end"),
             [
                 (
@@ -242,7 +243,7 @@ def _overlap_lines(result: ReplayResult, limit: int) -> list[str]:
     lines = ["", f"Work of other playbooks open on the account{_cut(result.overlaps, limit)}"]
     if not result.overlaps:
         return [*lines, "  none"]
-    return lines + _table(
+    return lines + text_table(
         ("rule", "beside", "of", "openings", "share", "same day"),
         [
             (
@@ -269,7 +270,7 @@ def _held_lines(result: ReplayResult, limit: int) -> list[str]:
         if not found:
             lines.append("  none")
             continue
-        lines += _table(
+        lines += text_table(
             ("rule", "why" if direction == "own" else "what", "matches", "accounts", "days"),
             [
                 (
@@ -295,7 +296,7 @@ def _unjudged_lines(result: ReplayResult, limit: int) -> list[str]:
     return [
         "",
         f"Could not be judged{_cut(result.unjudged, limit)}",
-        *_table(
+        *text_table(
             ("rule", "missing", "accounts", "days"),
             [
                 (one.rule_id, one.missing, f"{one.accounts:,}", f"{one.days:,}")
@@ -338,7 +339,7 @@ def _followed_lines(result: ReplayResult) -> list[str]:
             )
     if not rows:
         return [*lines, "  nothing opened"]
-    return lines + _table(
+    return lines + text_table(
         (
             "rule",
             "within",
@@ -365,19 +366,3 @@ def _percent(value: float | None) -> str:
 
 def _cut(rows: Sequence[object], limit: int) -> str:
     return f" ({limit} of {len(rows):,})" if len(rows) > limit else ""
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of text, numbers to the right: a column is one when all its cells begin so."""
-    widths = [max(len(line[at]) for line in [head, *rows]) for at in range(len(head))]
-    is_number = [
-        all(row[at][:1].isdigit() or row[at][:1] in "-+" for row in rows) for at in range(len(head))
-    ]
-    return [
-        "  "
-        + "  ".join(
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, is_number, strict=True)
-        ).rstrip()
-        for line in [head, *rows]
-    ]

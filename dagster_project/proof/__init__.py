@@ -21,11 +21,10 @@ from dagster_project.proof.effect import (
     EffectResult,
     EffectRow,
     playbook_effect,
-    render_effect,
     store_effect,
 )
 from dagster_project.proof.options import ProofOptions, proof_options
-from dagster_project.proof.render import render_backtest, render_suggestion
+from dagster_project.proof.render import render_backtest, render_effect, render_suggestion
 from dagster_project.proof.suggest import Suggestion, policy_suggest
 from dagster_project.proof.tables import BACKTEST_TABLES, TableSpec, store_backtest
 

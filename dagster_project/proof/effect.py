@@ -529,39 +529,3 @@ def _reason(row: _Counts, method: str, options: EffectOptions, min_accounts: int
         (not row.variance, "all outcomes are equal: no spread, so no interval"),
     )
     return next((text for applies, text in reasons if applies), None)
-
-
-def render_effect(result: EffectResult) -> str:
-    """The comparisons that have a number, one line each, and why the others have none."""
-    lines = [
-        f"What followed worked actions, against alike ones that were not, as of "
-        f"{result.as_of_date}",
-        f"  worked: started within {result.options.landmark_days} days; alike: same rule and tier, "
-        f"score and trend within {result.options.score_caliper_points:g} and "
-        f"{result.options.trend_caliper_points:g} points, revenue within "
-        f"{result.options.arr_ratio_max:g} times",
-        "  without work: what comes by itself, regression to the mean with it",
-        f"  {result.confidence_ratio:.0%} intervals, accounts independent; who is worked on was "
-        "chosen by people, so a matched effect is evidence, not proof",
-    ]
-    known = [row for row in result.rows if row.effect is not None]
-    for row in known:
-        name = row.playbook_id if row.rule_id == ALL else f"{row.rule_id} v{row.rule_version}"
-        lines.append(
-            f"  {name}, {row.outcome} in {row.horizon_days} days ({row.method}): "
-            f"{row.worked_value:+.2f} worked, {row.comparison_value:+.2f} without, effect "
-            f"{row.effect:+.2f} ({row.effect_low:+.2f} to {row.effect_high:+.2f}; "
-            f"{row.matched_account_count} and {row.comparison_account_count} accounts)"
-        )
-    reasons: dict[str, int] = {}
-    for row in result.rows:
-        if row.reason:
-            kind = row.reason.split(":")[0].split(",")[0]
-            kind = "too few have somebody alike" if kind.startswith("only ") else kind
-            reasons[kind] = reasons.get(kind, 0) + 1
-    lines += [
-        f"  no number for {count} comparison(s): {why}" for why, count in sorted(reasons.items())
-    ]
-    if not result.rows:
-        lines.append("  no action is old enough")
-    return "\n".join(lines) + "\n"

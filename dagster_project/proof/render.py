@@ -1,4 +1,4 @@
-"""The backtest and the suggested weights as plain text for a terminal; no numbers are made here."""
+"""Backtest, suggested weights and effect as plain text for a terminal; no number is made here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from dagster_project.proof.backtest import ALL, HEALTH, BacktestResult, SummaryRow
 from dagster_project.proof.cohorts import CHURN, EITHER
+from dagster_project.proof.effect import EffectResult, EffectRow
+from dagster_project.text_table import text_table
 
 if TYPE_CHECKING:
     from dagster_project.proof.suggest import Suggestion
@@ -17,6 +19,7 @@ _NAMES = {
     "days_to_renewal_only": "days to renewal only",
     "usage_only": "usage only",
     "churn_or_contraction": "churn or contraction",
+    "score_change": "score change",
 }
 
 
@@ -72,7 +75,7 @@ def _ranking(rows: Sequence[SummaryRow]) -> list[str]:
     if all(row.auc is None for row in rows) and len(reasons) == 1:
         return [f"  no AUC: {reason}" for reason in reasons]
     return [
-        *_table(
+        *text_table(
             ("ranked by", "AUC", "interval", "score's gain", "interval", "lift"),
             [
                 (
@@ -98,7 +101,7 @@ def _zones(result: BacktestResult, outcome: str, horizon: int) -> list[str]:
     ]
     if not rows:
         return []
-    lines = _table(
+    lines = text_table(
         ("zone", "lost", "interval", "account-days", "accounts"),
         [
             (
@@ -131,7 +134,7 @@ def _slices(rows: Sequence[SummaryRow]) -> list[str]:
     sliced = [row for row in rows if len(values[row.dimension]) > 1]
     shown = [row for row in sliced if row.auc is not None]
     lines = (
-        _table(
+        text_table(
             ("score among", "AUC", "interval", "lift", "accounts", "lost"),
             [
                 (
@@ -164,7 +167,7 @@ def _calibration(result: BacktestResult) -> list[str]:
     lines = ["", f"What a score meant: {_name(EITHER)} within {horizon} days, by score band"]
     if not rows:
         return [*lines, "  no account-day has a score and a known outcome"]
-    return lines + _table(
+    return lines + text_table(
         ("scores", "lost", "interval", "earlier half", "later half", "accounts"),
         [
             (
@@ -219,7 +222,7 @@ def render_suggestion(suggestion: Suggestion) -> str:
         f"  validated on {suggestion.validation_from} to {suggestion.validation_until}: "
         f"{suggestion.validation_account_days} account-days, "
         f"{suggestion.validation_event_accounts} accounts lost",
-        *_table(
+        *text_table(
             ("weight", "today", "suggested"),
             [(name, f"{today:.1f}", f"{new:.1f}") for name, today, new in suggestion.weights],
         ),
@@ -237,6 +240,76 @@ def render_suggestion(suggestion: Suggestion) -> str:
         *(f"    {path}" for path in suggestion.files),
     ]
     return "\n".join(lines) + "\n"
+
+
+def render_effect(result: EffectResult) -> str:
+    """The comparisons that have a number, a table per rule, and why the others have none."""
+    lines = [
+        f"What followed worked actions, against alike ones that were not, as of "
+        f"{result.as_of_date}",
+        f"  worked: started within {result.options.landmark_days} days; alike: same rule and tier, "
+        f"score and trend within {result.options.score_caliper_points:g} and "
+        f"{result.options.trend_caliper_points:g} points, revenue within "
+        f"{result.options.arr_ratio_max:g} times",
+        "  without work: what comes by itself, regression to the mean with it",
+        f"  {result.confidence_ratio:.0%} intervals, accounts independent; who is worked on was "
+        "chosen by people, so a matched effect is evidence, not proof",
+    ]
+    known: dict[str, list[EffectRow]] = {}
+    for row in result.rows:
+        if row.effect is not None:
+            of_rule = "" if row.rule_id == ALL else f", {row.rule_id} v{row.rule_version}"
+            known.setdefault(f"{row.playbook_id}{of_rule}", []).append(row)
+    for name, rows in known.items():
+        lines += [
+            "",
+            name,
+            *text_table(
+                ["within", "outcome", "worked", "without", "effect", "interval", "accounts", "by"],
+                [
+                    [
+                        f"{row.horizon_days} days",
+                        _name(row.outcome),
+                        _effect_value(row, row.worked_value),
+                        _effect_value(row, row.comparison_value),
+                        _effect_value(row, row.effect, sign="+"),
+                        f"{_effect_value(row, row.effect_low, sign='+')} to "
+                        f"{_effect_value(row, row.effect_high, sign='+')}",
+                        f"{row.matched_account_count} and {row.comparison_account_count}",
+                        row.method,
+                    ]
+                    for row in rows
+                ],
+            ),
+        ]
+    reasons: dict[str, int] = {}
+    for row in result.rows:
+        if row.reason:
+            kind = row.reason.split(":")[0].split(",")[0]
+            kind = "too few have somebody alike" if kind.startswith("only ") else kind
+            reasons[kind] = reasons.get(kind, 0) + 1
+    if reasons:
+        lines += [
+            "",
+            "No number",
+            *text_table(
+                ["comparisons", "why"],
+                [[f"{count:,}", why] for why, count in sorted(reasons.items())],
+            ),
+        ]
+    if not result.rows:
+        lines.append("  no action is old enough")
+    return "\n".join(lines) + "\n"
+
+
+def _effect_value(row: EffectRow, value: float | None, sign: str = "") -> str:
+    """A share in per cent, or points of the score, which are signed in themselves."""
+    if value is None:
+        return "-"
+    if row.outcome == "score_change":
+        return f"{value:+.1f}"
+    text = f"{value:{sign}.0%}"
+    return "0%" if text in {"+0%", "-0%"} else text
 
 
 def _name(text: str) -> str:
@@ -259,15 +332,3 @@ def _range(low: float | None, high: float | None, form: str = "{:.3f}") -> str:
     if low is None or high is None:
         return ""
     return f"{form.format(low)} to {form.format(high)}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[at]) for line in [head, *rows]) for at in range(len(head))]
-    return [
-        "  "
-        + "  ".join(
-            text.ljust(width) if at == 0 else text.rjust(width)
-            for at, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in [head, *rows]
-    ]

@@ -86,7 +86,7 @@ def _(snapshot):
                 show_column_summaries=False,
                 show_data_types=False,
                 wrapped_columns=["meaning"],
-                column_widths={"meaning": 440},
+                column_widths={"meaning": 380},
                 format_mapping={"rows": lambda rows: "–" if rows is None else f"{rows:,}"},
             ),
         ]

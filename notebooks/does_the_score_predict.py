@@ -232,7 +232,7 @@ def _(proof):
                         "accounts",
                         "left",
                         "warned before",
-                        "never green before",
+                        "not green from the start",
                         "median days of warning",
                         "stayed",
                         "stayed, warned too",

@@ -6,8 +6,10 @@ day, is asked anew, so that the numbers are always of the published day.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -67,7 +69,12 @@ def backtest_frames(con: duckdb.DuckDBPyConnection, as_of: date) -> BacktestFram
             ]
             return BacktestFrames(as_of, options, True, *frames)
     result = backtest(con, as_of=as_of, options=options)
-    parts = (result.summary, result.zones, result.calibration, result.lead_time)
+    parts: tuple[Sequence[Any], ...] = (
+        result.summary,
+        result.zones,
+        result.calibration,
+        result.lead_time,
+    )
     return BacktestFrames(
         as_of,
         options,

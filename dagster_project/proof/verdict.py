@@ -80,12 +80,14 @@ def _baseline(row: Mapping[str, Any]) -> str:
     gain, low, high = row["score_gain"], row["score_gain_low"], row["score_gain_high"]
     if gain is None or low is None or high is None:
         return f"Against {name} it cannot be judged{_because(row)}."
-    reach = f"{gain:+.3f}, {low:+.3f} to {high:+.3f}"
+    reach = f"{_signed(gain)}, {_signed(low)} to {_signed(high)}"
     if low > 0:
-        return f"It ranks better than {name} (AUC {reach})."
+        return f"It ranks better than {name} (difference of AUC {reach})."
     if high < 0:
-        return f"{name[0].upper()}{name[1:]} ranks better than the score (AUC {reach})."
-    return f"It cannot be told apart from {name} (AUC {reach})."
+        return (
+            f"{name[0].upper()}{name[1:]} ranks better than the score (difference of AUC {reach})."
+        )
+    return f"It cannot be told apart from {name} (difference of AUC {reach})."
 
 
 def _zones(zones: pl.DataFrame, outcome: str, horizon_days: int) -> str:
@@ -158,6 +160,10 @@ def _warning(lead_time: pl.DataFrame) -> str:
         f"{row['warned_count']:,} of {row['churned_count']:,} accounts that left were not green "
         f"before, first {median:,.0f} days before (median).{false_alarms}"
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _because(row: Mapping[str, Any]) -> str:

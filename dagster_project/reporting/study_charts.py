@@ -14,7 +14,7 @@ import polars as pl
 
 from dagster_project.reporting import style
 from dagster_project.reporting.charts import AnyChart, dressed
-from dagster_project.reporting.words import sentence, signed, words
+from dagster_project.reporting.words import money, sentence, signed, words
 
 _STATES = tuple(style.STATE_COLOURS)
 # A part thinner than this share of its bar has no room for its number.
@@ -480,3 +480,46 @@ def _steps(top: float) -> list[float]:
         step *= 2 if step / 10 ** int(len(str(int(step))) - 1) != 2 else 2.5
     count = int(top // step)
     return [step * place for place in range(count + 1)]
+
+
+def expected_renewals(months: pl.DataFrame, *, width: int = 640, height: int = 240) -> AnyChart:
+    """ARR that renews per month as a bar, what is expected to stay as a point with its range.
+
+    `months` has renewal_month, arr_usd, expected_usd, low_usd, high_usd (USD; null where nothing
+    can be expected).
+    """
+    labelled = months.sort("renewal_month").with_columns(
+        pl.col("renewal_month").dt.strftime("%b %Y").alias("month"),
+        pl.col("expected_usd").map_elements(money, pl.String).alias("label"),
+    )
+    order = labelled["month"].to_list()
+    x = alt.X(
+        "month:N",
+        title=None,
+        sort=order,
+        scale=alt.Scale(domain=order),
+        axis=alt.Axis(labelAngle=0, domain=False),
+    )
+    axis = alt.Axis(format="$~s", tickCount=5, domain=False, ticks=False)
+    bars = (
+        alt.Chart(labelled)
+        .mark_bar(color=style.STAGE_COLOURS[0], cornerRadius=1)
+        .encode(x=x, y=alt.Y("arr_usd:Q", title=None, axis=axis))
+    )
+    known = labelled.filter(pl.col("expected_usd").is_not_null())
+    spans = (
+        alt.Chart(known)
+        .mark_rule(strokeWidth=3, color=style.STAGE_COLOURS[3])
+        .encode(x=x, y=alt.Y("low_usd:Q", title=None, axis=axis), y2="high_usd:Q")
+    )
+    points = (
+        alt.Chart(known)
+        .mark_point(filled=True, size=70, color=style.NAVY, opacity=1)
+        .encode(x=x, y=alt.Y("expected_usd:Q", title=None, axis=axis))
+    )
+    texts = (
+        alt.Chart(known)
+        .mark_text(align="left", dx=9, fontSize=10.5, fontWeight="bold", color=style.INK)
+        .encode(x=x, y=alt.Y("expected_usd:Q", title=None, axis=axis), text="label:N")
+    )
+    return dressed(alt.layer(bars, spans, points, texts).properties(width=width, height=height))

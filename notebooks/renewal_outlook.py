@@ -127,7 +127,10 @@ def _(upcoming):
 
     mo.vstack(
         [
-            mo.md("## By month and zone\n\nARR and the number of accounts; zones as of today."),
+            mo.md(
+                "## By month and zone\n\nARR and the number of accounts; each zone as it stands now, "
+                "in the chart from the best on top to the worst."
+            ),
             charts.renewals(by_month),
             mo.md(
                 small_table(
@@ -200,11 +203,11 @@ def _(past):
 
 @app.cell(hide_code=True)
 def _(options, past, upcoming):
-    pooled_zones = sorted(
+    pooled_zones = [
         zone
-        for zone in set(upcoming["health_zone"].to_list())
+        for zone in style.zone_order(set(upcoming["health_zone"].to_list()))
         if (rate := past.rate_for(zone)) is not None and rate.health_zone == past.whole.health_zone
-    )
+    ]
     _shrunk = past.whole.kept_usd / past.whole.stayed_usd if past.whole.stayed_usd else None
     _lines = []
     if past.whole.ratio is None:

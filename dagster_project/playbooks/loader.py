@@ -65,7 +65,11 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def load_rules(
-    folder: Path, gauges: Iterable[Gauge] = (), *, deployed: Collection[str] = ()
+    folder: Path,
+    gauges: Iterable[Gauge] = (),
+    *,
+    deployed: Collection[str] = (),
+    untested: Collection[str] = (),
 ) -> RuleBook:
     """Read and check every rule file of `folder`.
 
@@ -73,6 +77,8 @@ def load_rules(
         folder: where the YAML files are.
         gauges: names that policy adds to those of the scopes.
         deployed: ids of drafts that are taken as deployed (for replaying them).
+        untested: rule ids whose inline tests are left alone (for trying an idea before its tests
+            are written).
 
     Raises:
         ConfigError: with every fault found, in order of file and line.
@@ -81,7 +87,7 @@ def load_rules(
         raise ConfigError(
             "the rules cannot be read", [Fault(str(folder), 0, "", "there is no such folder")]
         )
-    loader = _Loader(folder, gauges, deployed)
+    loader = _Loader(folder, gauges, deployed, untested)
     book = loader.load()
     if loader.faults or book is None:
         raise ConfigError(f"the rules have {len(loader.faults)} fault(s)", loader.faults)
@@ -91,9 +97,16 @@ def load_rules(
 class _Loader:
     """One reading of one folder."""
 
-    def __init__(self, folder: Path, gauges: Iterable[Gauge], deployed: Collection[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        gauges: Iterable[Gauge],
+        deployed: Collection[str],
+        untested: Collection[str],
+    ) -> None:
         self.folder = folder
         self.deployed = deployed
+        self.untested = untested
         self.drafts_taken: list[str] = []
         self.scopes, self.faults = scopes_with(gauges)
         self.documents: dict[str, Document] = {}
@@ -629,7 +642,7 @@ class _Loader:
                     continue
                 seen[case.rule].add(case.expect)
                 rule = rules.get(case.rule)
-                if rule is None:
+                if rule is None or case.rule in self.untested:
                     continue
                 verdict = self._judge(con, rule, case.given, document, place)
                 if verdict is not None and verdict != case.expect:
@@ -644,6 +657,8 @@ class _Loader:
         finally:
             con.close()
         for index, trigger in enumerate(playbook.triggers):
+            if trigger.rule in self.untested:
+                continue
             for wanted in ("matched", "not_matched"):
                 if wanted not in seen[trigger.rule]:
                     self.faults.append(

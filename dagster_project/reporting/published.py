@@ -16,6 +16,22 @@ from dagster_project.reporting.queries import Snapshot
 from dagster_project.settings import Settings
 
 
+def installation() -> Settings:
+    """What the environment (`CSP_DATA_DIR` and its like) says about where things are.
+
+    Raises:
+        ConfigError: a variable of it is wrong; their names are given, not their values.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = ", ".join(
+            "_".join(("csp", *(str(part) for part in fault["loc"]))).upper()
+            for fault in error.errors()
+        )
+        raise ConfigError(f"a setting of the environment is wrong: {names}") from error
+
+
 def open_published(settings: Settings | None = None, as_of: date | None = None) -> Snapshot:
     """Open what was published, for as long as the caller keeps it.
 
@@ -30,15 +46,7 @@ def open_published(settings: Settings | None = None, as_of: date | None = None) 
         ConfigError: the environment is wrong, or the file does not hold the day.
         CspError: nothing is published there, or the file cannot be read.
     """
-    if settings is None:
-        try:
-            settings = Settings()
-        except ValidationError as error:
-            names = ", ".join(
-                "_".join(("csp", *(str(part) for part in fault["loc"]))).upper()
-                for fault in error.errors()
-            )
-            raise ConfigError(f"a setting of the environment is wrong: {names}") from error
+    settings = settings or installation()
     path = settings.published
     if not path.exists():
         raise CspError(

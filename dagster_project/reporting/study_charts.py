@@ -523,3 +523,42 @@ def expected_renewals(months: pl.DataFrame, *, width: int = 640, height: int = 2
         .encode(x=x, y=alt.Y("expected_usd:Q", title=None, axis=axis), text="label:N")
     )
     return dressed(alt.layer(bars, spans, points, texts).properties(width=width, height=height))
+
+
+def two_sides_by_week(weeks: pl.DataFrame, *, width: int = 640, height: int = 200) -> AnyChart:
+    """Openings per week of two rules: the one in force as a wide bar, the other as a narrow one.
+
+    `weeks` has week_on (a Monday), in_force and proposed (counts).
+    """
+    labelled = weeks.sort("week_on").with_columns(
+        pl.col("week_on").dt.strftime("%d %b").alias("week")
+    )
+    order = labelled["week"].to_list()
+    x = alt.X(
+        "week:N",
+        title="week from",
+        sort=order,
+        scale=alt.Scale(domain=order),
+        axis=alt.Axis(labelAngle=0, labelOverlap=True, domain=False),
+    )
+    axis = alt.Axis(tickMinStep=1, tickCount=5, domain=False, ticks=False, format=",d")
+    sides = ("in force (wide)", "proposed (narrow)")
+    layers = [
+        alt.Chart(labelled.with_columns(pl.lit(side).alias("side")))
+        .mark_bar(width={"band": band}, cornerRadius=1)
+        .encode(
+            x=x,
+            y=alt.Y(f"{column}:Q", title=None, axis=axis),
+            color=alt.Color(
+                "side:N",
+                title=None,
+                scale=alt.Scale(
+                    domain=list(sides), range=[style.STAGE_COLOURS[1], style.STAGE_COLOURS[4]]
+                ),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=["week:N", "in_force:Q", "proposed:Q"],
+        )
+        for side, column, band in zip(sides, ("in_force", "proposed"), (0.8, 0.35), strict=True)
+    ]
+    return dressed(alt.layer(*layers).properties(width=width, height=height))

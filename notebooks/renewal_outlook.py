@@ -128,8 +128,8 @@ def _(upcoming):
     mo.vstack(
         [
             mo.md(
-                "## By month and zone\n\nARR and the number of accounts; each zone as it stands now, "
-                "in the chart from the best on top to the worst."
+                "## By month and zone\n\nARR and the number of accounts; each zone as it stands "
+                "now, in the chart from the best on top to the worst."
             ),
             charts.renewals(by_month),
             mo.md(

@@ -8,6 +8,7 @@ is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -270,7 +271,8 @@ def expect_renewals(
             own = draws.sum(axis=0) if month is None else draws[months.index(month)]
             tail = (1 - options.confidence_ratio) / 2
             low, high = (float(value) for value in np.quantile(own, [tail, 1 - tail]))
-            expected = sum(
+            # Exactly rounded, so that it does not hang on the order of the accounts.
+            expected = math.fsum(
                 row["arr_usd"] * _mean(judged[row["health_zone"]])
                 for row in mine.filter(pl.col("arr_usd").is_not_null()).iter_rows(named=True)
             )

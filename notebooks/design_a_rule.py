@@ -292,6 +292,7 @@ def _(trial):
                     ),
                 ],
                 widths="equal",
+                wrap=True,
             ),
             study_charts.two_sides_by_week(openings_by_week)
             if len(_old.openings) + len(_new.openings)

@@ -61,7 +61,7 @@ def _(proof):
         ),
         label="within",
     )
-    mo.hstack([outcome, horizon], justify="start")
+    mo.hstack([outcome, horizon], justify="start", wrap=True)
     return horizon, outcome
 
 

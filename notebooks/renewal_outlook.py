@@ -43,7 +43,7 @@ def _():
                 stands, and what of it past renewals let expect, with how sure that is.
                 """
             ),
-            mo.hstack([days_ahead, lead_days], justify="start", gap=2),
+            mo.hstack([days_ahead, lead_days], justify="start", gap=2, wrap=True),
         ]
     )
     return days_ahead, lead_days, options, snapshot
@@ -91,6 +91,7 @@ def _(days_ahead, options, past, total):
                     _tile(words.money(total.expected_usd), "expected to stay", _range),
                 ],
                 widths="equal",
+                wrap=True,
             ),
             mo.md(
                 (_without_dates if not total.accounts else "")

@@ -66,7 +66,7 @@ def _(look_back, snapshot):
         if fallen.height
         else (
             f"No account fell: {_judged:,} of {_whole:,} had a score on both days. "
-            "Shown is the largest by ARR of those that moved least."
+            + ("Shown is the one that rose least." if _judged else "Shown is the largest by ARR.")
         )
     )
     mo.vstack(
@@ -109,10 +109,14 @@ def _(account, moves, since, snapshot):
     _verdict = (
         f"moved by **{literal(words.signed(chosen['move'], 1))} points** since "
         f"{literal(words.day(since))}, from {literal(words.number(chosen['score_before'], 1))} "
-        f"({chosen['zone_before']}) to {literal(words.number(chosen['score_now'], 1))} "
-        f"({_mark} {chosen['zone_now']})"
+        f"({literal(chosen['zone_before'])}) to {literal(words.number(chosen['score_now'], 1))} "
+        f"({_mark} {literal(chosen['zone_now'])})"
         if chosen["move"] is not None
-        else "has no score on one of the two days, so its move has no size"
+        else (
+            "has no score on either day"
+            if chosen["score_before"] is None and chosen["score_now"] is None
+            else "has no score on one of the two days, so its move has no size"
+        )
     )
     mo.vstack(
         [
@@ -266,6 +270,27 @@ def _(account_id, ledger, measures, since, snapshot):
 
 
 @app.cell(hide_code=True)
+def _(account_id, measures, since, snapshot, usual_suspects):
+    usage_and_support = [
+        row["measure"]
+        for row in measures.iter_rows(named=True)
+        if row["component"] in ("adoption", "support")
+        and row["value_now"] is not None
+        and row["measure"] not in usual_suspects
+    ]
+    usage_lines = falls.measure_lines(snapshot, account_id, usage_and_support)
+    mo.vstack(
+        [
+            mo.md("### The rest of usage and support"),
+            study_charts.measure_lines(usage_lines, since, height=80),
+        ]
+        if usage_lines["value"].count()
+        else [mo.md("")]
+    )
+    return (usage_and_support,)
+
+
+@app.cell(hide_code=True)
 def _(account_id, since, snapshot):
     # A fall has a run-up: as long again before the compared day is shown, too.
     shown_from = since - (snapshot.as_of - since)
@@ -304,13 +329,17 @@ def _(happenings):
         for what in happenings.filter(pl.col("kind") == "signal")["what"].to_list()
         if what.endswith(" left")
     ]
-    mo.md(
-        literal(
-            f"In this time {words.plural(calls_met, 'call was', 'calls were')} held and "
-            f"{calls_missed:,} missed; "
-            + (f"{', '.join(sorted(set(_left)))}. " if _left else "no champion or sponsor left. ")
-        )
+    _calls_said = (
+        f"{words.plural(calls_met, 'call was', 'calls were')} held and {calls_missed:,} missed"
+        if calls_met + calls_missed
+        else "no call is recorded, held or missed"
     )
+    _people_said = (
+        ", ".join(sorted(set(_left)))
+        if _left
+        else "of no champion or sponsor is it recorded that they left"
+    )
+    mo.md(literal(f"In this time {_calls_said}; {_people_said}."))
     return calls_met, calls_missed
 
 

@@ -190,7 +190,9 @@ def ledger_steps(
     level = score_before
     for label, points in causes:
         kind = "down" if points < 0 else "up"
-        rows.append((label, level, level + points, signed(points, 1), kind))
+        # A sign on what rounds to nothing would say something.
+        text = signed(points, 1) if round(points, 1) else "0.0"
+        rows.append((label, level, level + points, text, kind))
         level += points
     rows.append(("Score now", 0.0, score_now, f"{score_now:.1f}", "score"))
     placed = pl.DataFrame(
@@ -254,7 +256,7 @@ def measure_lines(
                     "value:Q",
                     title=None,
                     scale=alt.Scale(zero=False),
-                    axis=alt.Axis(tickCount=3, domain=False, ticks=False),
+                    axis=alt.Axis(tickCount=3, domain=False, ticks=False, format="~r"),
                 ),
                 tooltip=["as_of_date:T", "value:Q"],
             ),

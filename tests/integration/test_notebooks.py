@@ -404,6 +404,20 @@ def test_a_condition_with_a_fault_is_not_replayed(backfilled: Installation) -> N
     ran.close()
 
 
+def test_a_large_history_is_replayed_when_somebody_asks(backfilled: Installation) -> None:
+    ran = run(
+        "design_a_rule",
+        backfilled.data_dir,
+        account_days=10**9,
+        begins_by_itself=False,
+        has_build_file=True,
+        replay_button=_Value(False),
+    )
+    assert ran.defs["trial"] is None
+    assert ran.defs["condition_fault"] is None
+    ran.close()
+
+
 # --- renewal outlook ---------------------------------------------------------------------------
 
 

@@ -212,7 +212,7 @@ def _(settings, snapshot):
     _large = mo.md(
         f"The history here is large ({account_days:,} account-days), so the replay begins when you "
         "press the button, and takes minutes. As a script: "
-        "`python notebooks/design_a_rule.py -- --replay yes`."
+        "`python notebooks/design_a_rule.py --replay yes`."
     )
     mo.vstack(
         [

@@ -152,7 +152,7 @@ def try_condition(
         idea.write_text(
             with_condition(own.read_text(encoding="utf-8"), rule_id, condition), encoding="utf-8"
         )
-        new = propose(settings.rules, str(idea), work / "new", gauges, untested=(rule_id,))
+        new = propose(settings.rules, str(idea), work / "new", gauges, runs_tests=False)
         new = replace(new, name=f"{rule_id}, changed", rule_ids=(rule_id,))
         tests: tuple[Fault, ...] = ()
         try:

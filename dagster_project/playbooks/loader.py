@@ -69,7 +69,7 @@ def load_rules(
     gauges: Iterable[Gauge] = (),
     *,
     deployed: Collection[str] = (),
-    untested: Collection[str] = (),
+    runs_tests: bool = True,
 ) -> RuleBook:
     """Read and check every rule file of `folder`.
 
@@ -77,8 +77,8 @@ def load_rules(
         folder: where the YAML files are.
         gauges: names that policy adds to those of the scopes.
         deployed: ids of drafts that are taken as deployed (for replaying them).
-        untested: rule ids whose inline tests are left alone (for trying an idea before its tests
-            are written).
+        runs_tests: whether the inline tests are held against the rules; not while a condition is
+            being tried out that they were not written for.
 
     Raises:
         ConfigError: with every fault found, in order of file and line.
@@ -87,7 +87,7 @@ def load_rules(
         raise ConfigError(
             "the rules cannot be read", [Fault(str(folder), 0, "", "there is no such folder")]
         )
-    loader = _Loader(folder, gauges, deployed, untested)
+    loader = _Loader(folder, gauges, deployed, runs_tests=runs_tests)
     book = loader.load()
     if loader.faults or book is None:
         raise ConfigError(f"the rules have {len(loader.faults)} fault(s)", loader.faults)
@@ -102,11 +102,12 @@ class _Loader:
         folder: Path,
         gauges: Iterable[Gauge],
         deployed: Collection[str],
-        untested: Collection[str],
+        *,
+        runs_tests: bool,
     ) -> None:
         self.folder = folder
+        self.runs_tests = runs_tests
         self.deployed = deployed
-        self.untested = untested
         self.drafts_taken: list[str] = []
         self.scopes, self.faults = scopes_with(gauges)
         self.documents: dict[str, Document] = {}
@@ -401,7 +402,8 @@ class _Loader:
                     evidence=(),
                 )
             )
-        self._run_tests(playbook, rules, document)
+        if self.runs_tests:
+            self._run_tests(playbook, rules, document)
 
     def _check_objective(self, playbook: Playbook, document: Document) -> None:
         goal = playbook.objective
@@ -642,7 +644,7 @@ class _Loader:
                     continue
                 seen[case.rule].add(case.expect)
                 rule = rules.get(case.rule)
-                if rule is None or case.rule in self.untested:
+                if rule is None:
                     continue
                 verdict = self._judge(con, rule, case.given, document, place)
                 if verdict is not None and verdict != case.expect:
@@ -657,8 +659,6 @@ class _Loader:
         finally:
             con.close()
         for index, trigger in enumerate(playbook.triggers):
-            if trigger.rule in self.untested:
-                continue
             for wanted in ("matched", "not_matched"):
                 if wanted not in seen[trigger.rule]:
                     self.faults.append(

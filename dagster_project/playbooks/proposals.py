@@ -56,12 +56,12 @@ def propose(
     work: Path,
     gauges: Collection[Gauge] = (),
     *,
-    untested: Collection[str] = (),
+    runs_tests: bool = True,
 ) -> Proposal:
     """The rule set a caller names: a rule or playbook of `current`, a YAML file, or a folder.
 
-    `gauges` are the names that policy adds to those of the rules; the inline tests of the rules
-    `untested` are left alone.
+    `gauges` are the names that policy adds to those of the rules. With `runs_tests` false the
+    inline tests of the files are not held against them.
 
     Drafts that are asked about are taken as deployed, in memory only: what they would open is the
     question. The rest of the rule set stays as it is, because chains and priorities decide too.
@@ -73,7 +73,7 @@ def propose(
     if path.exists():
         folder = work / "rules"
         playbook_ids = lay_rules_over(current, path, folder)
-        book = load_rules(folder, gauges, deployed=playbook_ids, untested=untested)
+        book = load_rules(folder, gauges, deployed=playbook_ids, runs_tests=runs_tests)
         # Signals alone are about every rule.
         wanted = playbook_ids or tuple(sorted(book.playbooks))
     elif path.suffix in (".yml", ".yaml") or len(path.parts) > 1:

@@ -57,7 +57,7 @@ def explain_account(
     Raises:
         ConfigError: no such account or day, with the nearest there is.
     """
-    account_id, name = find_account(con, account)
+    account_id, name = _find(con, account)
     day = as_of or _value(con, "select as_of_date from pipeline.publication")
     before = since or day - _DEFAULT_LOOK_BACK
     if before >= day:
@@ -112,12 +112,7 @@ def _value(con: duckdb.DuckDBPyConnection, query: str) -> Any:
     return row[0] if row else None
 
 
-def find_account(con: duckdb.DuckDBPyConnection, account: str) -> tuple[str, str]:
-    """Id and name of the account a person means by its id or its name.
-
-    Raises:
-        ConfigError: there is none, or several have this name; with what comes near.
-    """
+def _find(con: duckdb.DuckDBPyConnection, account: str) -> tuple[str, str]:
     rows = con.execute(
         "select account_id, account_name from marts.dim_account "
         "where account_id = $1 or lower(account_name) = lower($1) order by all",

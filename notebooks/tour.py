@@ -184,7 +184,6 @@ def _(snapshot):
         """
         select
             count(*) as rows,
-            count(distinct (account_id, as_of_date)) as account_days,
             count(distinct account_id) as accounts,
             coalesce(sum(arr_usd) filter (where as_of_date = $as_of), 0) as arr_of_the_day,
             coalesce(sum(arr_usd), 0) as arr_of_all_rows
@@ -389,9 +388,8 @@ def _(snapshot):
     mo.md("""
     ## Ten questions to begin with
 
-    Each is short SQL for any DuckDB client. Copy it, change it. Where one day of one account is
-    asked of a large view, the day and the account are set as variables first, so that the view
-    reads those rows alone.
+    Each is short SQL for any DuckDB client. Copy it, change it. Where a large view is asked about
+    one day or one account, these are set as variables first, so that it reads those rows alone.
     """)
     return (ask,)
 
@@ -437,12 +435,14 @@ def _(ask):
     movers, _view = ask(
         "3. What moved the scores in 30 days?",
         """
-select component, cause_kind, cause, round(sum(points), 1) as points,
-    count(*) filter (points < 0) as accounts_down, count(*) filter (points > 0) as accounts_up
-from marts.why_changed
-where compared_days = 30 and points is not null
+set variable day = (select as_of_date from pipeline.publication);
+select m.component, c.cause_kind, c.cause, round(sum(c.points), 1) as points,
+    count(*) filter (c.points < 0) as accounts_down, count(*) filter (c.points > 0) as accounts_up
+from marts.health_change(getvariable('day') - 30, getvariable('day')) as c
+left join policy.health_measures as m on m.measure = c.cause
+where c.points is not null
 group by all
-order by sum(points), cause
+order by sum(c.points), c.cause
 """,
     )
     _view

@@ -241,6 +241,11 @@ def test_tour_answers_its_ten_questions(sample: dict[str, Ran]) -> None:
         f"where status = 'missed' and decided_on > date '{day}' - 90"
     )
     assert set(tour.defs["accounts_to_look_at"]["health_zone"].to_list()) <= {"orange", "red"}
+    # Another way to the same sum: the view over all look-backs.
+    assert tour.defs["movers"]["points"].sum() == pytest.approx(
+        tour.one("select coalesce(sum(points), 0) from marts.why_changed where compared_days = 30"),
+        abs=0.05 * max(tour.defs["movers"].height, 1),
+    )
     assert tour.defs["own_answer"].height
 
 

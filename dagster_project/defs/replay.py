@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,7 +19,9 @@ import duckdb
 from dagster_project.defs.dbt_project import dbt_executable
 from dagster_project.defs.resources import build_variables
 from dagster_project.defs.revisions import unpack_revision
-from dagster_project.errors import ConfigError, CspError
+from dagster_project.errors import ConfigError, CspError, Fault
+from dagster_project.playbooks import load_rules
+from dagster_project.playbooks.ideas import with_condition
 from dagster_project.playbooks.proposals import Proposal, propose
 from dagster_project.playbooks.replay import (
     Range,
@@ -102,6 +104,71 @@ def rules_diff(
                 with stage(f"replay {proposal.name}"):
                     run_aside(con, proposal.rules, days, side)
             return compare(con, sides[0], sides[1], days)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A rule with another condition, held against the one in force over the same past days.
+
+    `tests` are the rule's inline tests that the new condition breaks, to be mended with it.
+    """
+
+    in_force: ReplayResult
+    proposed: ReplayResult
+    diff: RulesDiff
+    tests: tuple[Fault, ...]
+
+
+def try_condition(
+    settings: Settings,
+    rule_id: str,
+    condition: str,
+    from_date: date | None = None,
+    to_date: date | None = None,
+) -> Trial:
+    """What a rule would open, and what followed, if its condition were another one.
+
+    Args:
+        settings: the installation whose history and rules are used; nothing of it is changed.
+        rule_id: a rule of the rule folder; a draft is taken as deployed.
+        condition: the condition instead of its own.
+        from_date: first day reported; default: 90 days up to `to_date`.
+        to_date: last day reported; default: the published day.
+
+    Raises:
+        ConfigError: there is no such rule, the condition is refused, or history does not cover the
+            range.
+        WarehouseBusyError: a run is writing the build file.
+        CspError: nothing was published yet, or dbt failed.
+    """
+    gauges = read_gauges(settings.seeds)
+    with tempfile.TemporaryDirectory(prefix="csp-trial-") as name:
+        work = Path(name)
+        now = propose(settings.rules, rule_id, work / "now", gauges)
+        playbook_id = next(rule.playbook_id for rule in now.rules.rules if rule.rule_id == rule_id)
+        own = settings.rules / f"{playbook_id}.yml"
+        idea = work / "idea" / own.name
+        idea.parent.mkdir(parents=True)
+        idea.write_text(
+            with_condition(own.read_text(encoding="utf-8"), rule_id, condition), encoding="utf-8"
+        )
+        new = propose(settings.rules, str(idea), work / "new", gauges, runs_tests=False)
+        new = replace(new, name=f"{rule_id}, changed", rule_ids=(rule_id,))
+        tests: tuple[Fault, ...] = ()
+        try:
+            load_rules(work / "new" / "rules", gauges, deployed=(playbook_id,))
+        except ConfigError as error:
+            tests = error.faults
+        with _history(settings, work, from_date, to_date) as (con, days):
+            for side, proposal in (("old", now), ("new", new)):
+                with stage(f"replay {proposal.name}"):
+                    run_aside(con, proposal.rules, days, side)
+            return Trial(
+                in_force=measure(con, now, days, "old"),
+                proposed=measure(con, new, days, "new"),
+                diff=compare(con, now, new, days),
+                tests=tests,
+            )
 
 
 def prepare_sides(settings: Settings, given: Sequence[str], work: Path) -> list[Proposal]:

@@ -14,7 +14,7 @@ import polars as pl
 from dagster_project.reporting import style
 from dagster_project.reporting.words import money, words
 
-AnyChart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
+AnyChart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 # A band thinner than this share of the whole has no room for its label.
 _LABEL_SHARE = 0.055

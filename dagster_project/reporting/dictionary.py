@@ -164,3 +164,23 @@ def _tables(parsed: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _rank(schema: str) -> int:
     return _SCHEMAS.index(schema) if schema in _SCHEMAS else len(_SCHEMAS)
+
+
+def row_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows of every published table by `schema.table`; views are left out, counting them costs."""
+    names = con.execute(
+        "select schema_name, table_name from duckdb_tables() "
+        "where database_name = current_catalog() and not internal and not temporary order by all"
+    ).fetchall()
+    if not names:
+        return {}
+
+    def quoted(text: str) -> str:
+        return '"' + text.replace('"', '""') + '"'
+
+    parts = " union all ".join(
+        f"select {place}, count(*) from {quoted(schema)}.{quoted(table)}"
+        for place, (schema, table) in enumerate(names)
+    )
+    counts = dict(con.execute(parts).fetchall())
+    return {f"{schema}.{table}": counts[place] for place, (schema, table) in enumerate(names)}

@@ -8,8 +8,9 @@ READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export DAGSTER_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
+export MARIMO_SKIP_UPDATE_CHECK := 1
 
-.PHONY: help setup run test test-fast lint format bench docs ui sample clean
+.PHONY: help setup run test test-fast lint format bench docs ui notebooks sample clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +53,9 @@ docs: setup  ## dbt's documentation of the last run as one file, data/exports/db
 
 ui: setup  ## Dagster's web interface on http://127.0.0.1:3000
 	$(BIN)/csp ui
+
+notebooks: setup  ## the analysts' notebooks in the browser, on 127.0.0.1
+	$(BIN)/marimo edit notebooks
 
 sample: setup  ## write the committed sample extracts again
 	rm -rf data/bench/sample

@@ -50,10 +50,18 @@ def lay_rules_over(current: Path, given: Path, out: Path) -> tuple[str, ...]:
     return tuple(path.stem for path in files if path.name not in _NOT_PLAYBOOKS)
 
 
-def propose(current: Path, given: str, work: Path, gauges: Collection[Gauge] = ()) -> Proposal:
+def propose(
+    current: Path,
+    given: str,
+    work: Path,
+    gauges: Collection[Gauge] = (),
+    *,
+    runs_tests: bool = True,
+) -> Proposal:
     """The rule set a caller names: a rule or playbook of `current`, a YAML file, or a folder.
 
-    `gauges` are the names that policy adds to those of the rules.
+    `gauges` are the names that policy adds to those of the rules. With `runs_tests` false the
+    inline tests of the files are not held against them.
 
     Drafts that are asked about are taken as deployed, in memory only: what they would open is the
     question. The rest of the rule set stays as it is, because chains and priorities decide too.
@@ -65,7 +73,7 @@ def propose(current: Path, given: str, work: Path, gauges: Collection[Gauge] = (
     if path.exists():
         folder = work / "rules"
         playbook_ids = lay_rules_over(current, path, folder)
-        book = load_rules(folder, gauges, deployed=playbook_ids)
+        book = load_rules(folder, gauges, deployed=playbook_ids, runs_tests=runs_tests)
         # Signals alone are about every rule.
         wanted = playbook_ids or tuple(sorted(book.playbooks))
     elif path.suffix in (".yml", ".yaml") or len(path.parts) > 1:

@@ -69,12 +69,7 @@ def explain_account(
     )
     if health is None:
         raise ConfigError(_no_such_day(con, account_id, name, day))
-    catalogue = {
-        str(measure): _Measure(str(label), str(unit or ""))
-        for measure, label, unit in con.execute(
-            "select measure, coalesce(label, measure), unit from policy.health_measures"
-        ).fetchall()
-    }
+    catalogue = _catalogue(con)
     measures = con.execute(
         """
         select component, measure, value, measure_score, status, effective_weight, contribution
@@ -95,7 +90,41 @@ def explain_account(
     return "\n\n".join(part for part in parts if part)
 
 
+def explain_move(
+    con: duckdb.DuckDBPyConnection, account_id: str, *, before: date, day: date
+) -> str:
+    """Say what moved an account's score from one day to a later one, and nothing else.
+
+    Args:
+        con: the published file, read-only.
+        account_id: its id.
+        before: the day to compare with.
+        day: the day to explain.
+
+    Raises:
+        ConfigError: the account has no row on `day`, with the days it has.
+    """
+    health = _row(
+        con,
+        "select * from marts.fct_account_health_daily where account_id = ? and as_of_date = ?",
+        [account_id, day],
+    )
+    if health is None:
+        raise ConfigError(_no_such_day(con, account_id, account_id, day))
+    return _moves(con, (before, day), health, _catalogue(con))
+
+
 # --- reading -------------------------------------------------------------------------------------
+
+
+def _catalogue(con: duckdb.DuckDBPyConnection) -> dict[str, _Measure]:
+    """What the measures are called and counted in."""
+    return {
+        str(measure): _Measure(str(label), str(unit or ""))
+        for measure, label, unit in con.execute(
+            "select measure, coalesce(label, measure), unit from policy.health_measures"
+        ).fetchall()
+    }
 
 
 def _row(

@@ -1,0 +1,75 @@
+"""Templates and the style sheet of the dashboard: the report's, kept inside one class.
+
+The page around belongs to somebody else, so every rule is nested under `.csp`: nothing of it
+changes what is outside. Every text of the data is escaped by the templates.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from markupsafe import Markup
+
+from dagster_project.reporting import style, svg
+from dagster_project.reporting.report.page import TEMPLATES, environment
+from dagster_project.reporting.report.theme import screen_css
+
+_OWN = Path(__file__).parent / "templates"
+#: Pages of the dashboard, by the name an address knows them by.
+PAGES = {
+    "portfolio": "Portfolio",
+    "account": "Account",
+    "rules": "Rules",
+    "data": "Data quality",
+}
+
+
+def address(page: str, **values: str | None) -> str:
+    """The address of a page of the dashboard, relative to wherever it is served."""
+    given = {name: value for name, value in values.items() if value}
+    return f"?{urlencode({'page': page, **given})}"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    made = environment().overlay(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.FileSystemLoader(_OWN), jinja2.FileSystemLoader(TEMPLATES)]
+        )
+    )
+    made.globals.update(address=address, columns=svg.columns, stage_colours=style.STAGE_COLOURS)
+    return made
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of the dashboard with its values, inside the class that carries the style."""
+    text = _environment().get_template(template).render(**values, edition="screen")
+    return f'<div class="csp">{text}</div>'
+
+
+def style_element() -> str:
+    """The whole style sheet as an element, for the page that shows the parts."""
+    nested = screen_css().replace(":root", "&")
+    own = (_OWN / "dashboard.css").read_text(encoding="utf-8")
+    around = (_OWN / "around.css").read_text(encoding="utf-8")
+    return f"<style>.csp{{{nested}\n{own}}}\n{around}</style>"
+
+
+def message(title: str, text: str, *, tone: str = "navy") -> str:
+    """A plain card: something is missing, and what to do."""
+    return str(
+        Markup('<div class="csp"><div class="card said t-{}"><h2>{}</h2><p>{}</p></div></div>')
+        .format(tone, title, text)
+        .replace("\n", Markup("<br>"))
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    """A text cut at `most` characters, with a mark where it was cut."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+

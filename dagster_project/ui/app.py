@@ -1,0 +1,313 @@
+"""The dashboard: a marimo app over the published file. Cells choose; the pages are elsewhere."""
+
+import marimo
+
+app = marimo.App(width="full", app_title="Customer success")
+
+
+@app.cell
+def _():
+    import marimo as mo
+
+    from dagster_project.errors import CspError
+    from dagster_project.reporting.dashboard import account, html, portfolio, quality, rules
+    from dagster_project.reporting.dashboard import timeline as story
+    from dagster_project.settings import Settings
+    from dagster_project.ui import session as sessions
+    from dagster_project.ui import trial as trials
+
+    query = mo.query_params()
+    here = sessions.begin(Settings(), query.to_dict())
+    mo.Html(html.style_element() + sessions.masthead(here))
+    return CspError, account, here, html, mo, portfolio, quality, query, rules, sessions, story, trials
+
+
+@app.cell
+def _(here, mo):
+    mo.stop(here.publication is not None)
+    mo.Html(here.fault)
+    return
+
+
+@app.cell
+def _(here, html, mo, query):
+    mo.stop(here.publication is None)
+    get_account, set_account = mo.state(here.account_id)
+    get_rule, set_rule = mo.state(here.rule_id)
+    _titles = {title: page for page, title in html.PAGES.items()}
+
+    def _turn(title):
+        query["page"] = _titles[title]
+
+    turned = mo.ui.tabs(
+        {title: "" for title in _titles}, value=html.PAGES[here.page], on_change=_turn
+    )
+    turned
+    return get_account, get_rule, set_account, set_rule, turned
+
+
+@app.cell
+def _(here, html, mo, turned):
+    mo.stop(here.publication is None)
+    page = {title: name for name, title in html.PAGES.items()}[
+        turned.value or html.PAGES[here.page]
+    ]
+    return (page,)
+
+
+@app.cell
+def _(here, mo):
+    mo.stop(here.publication is None)
+    clock = mo.ui.refresh(default_interval="60s")
+    mo.Html(f'<div class="csp-quiet">{clock}</div>')
+    return (clock,)
+
+
+@app.cell
+def _(clock, here, mo, sessions):
+    clock.value
+    mo.Html(sessions.news(here))
+    return
+
+
+# Portfolio
+
+
+@app.cell
+def _(here, mo, page):
+    mo.stop(page != "portfolio")
+    day = mo.ui.date(
+        start=here.file.first_on, stop=here.file.as_of, value=here.file.as_of, label="Day"
+    )
+    day.right()
+    return (day,)
+
+
+@app.cell
+def _(day, here, mo, portfolio):
+    mo.Html(portfolio.portfolio_page(here.file, day.value))
+    return
+
+
+@app.cell
+def _(day, here, mo, portfolio):
+    _all = portfolio.accounts(here.file, day.value)
+    _owners = portfolio.owners(_all)
+    find = mo.ui.text(label="Find", placeholder="name, id, region", debounce=250)
+    zones = mo.ui.multiselect(portfolio.zones(_all), label="Zones")
+    tiers = mo.ui.multiselect(portfolio.values(_all, "tier"), label="Tiers")
+    stage = mo.ui.dropdown(portfolio.values(_all, "mean_stage"), label="Mean stage")
+    owner = mo.ui.dropdown(_owners, label="Owner", searchable=True)
+    order = mo.ui.dropdown(
+        list(portfolio.ORDERS), value="Lowest score", label="Order", allow_select_none=False
+    )
+    mo.hstack([find, zones, tiers, stage, owner, order], justify="start", wrap=True, gap=1)
+    return find, order, owner, stage, tiers, zones
+
+
+@app.cell
+def _(day, find, here, mo, order, owner, portfolio, stage, tiers, zones):
+    choice = portfolio.Choice(
+        text=find.value,
+        zones=zones.value,
+        tiers=tiers.value,
+        owner=owner.value,
+        stage=stage.value,
+        order=order.value,
+    )
+    pages = portfolio.page_count(
+        portfolio.chosen(portfolio.accounts(here.file, day.value), choice).height
+    )
+    leaf = mo.ui.number(start=1, stop=pages, step=1, value=1, label=f"Page of {pages}")
+    leaf if pages > 1 else None
+    return choice, leaf
+
+
+@app.cell
+def _(choice, day, here, leaf, mo, portfolio):
+    mo.Html(portfolio.account_list(here.file, day.value, choice, int(leaf.value or 1)))
+    return
+
+
+# Account
+
+
+@app.cell
+def _(account, get_account, here, mo, page, query, set_account):
+    mo.stop(page != "account" or get_account() is None)
+    _names = account.account_names(here.file)
+    _labels = {account_id: label for label, account_id in _names.items()}
+
+    def _choose(account_id):
+        query["account"] = account_id
+        set_account(account_id)
+
+    mo.ui.dropdown(
+        _names,
+        value=_labels[get_account()],
+        label="Account",
+        searchable=True,
+        allow_select_none=False,
+        on_change=_choose,
+    )
+    return
+
+
+@app.cell
+def _(account, get_account, here, mo, page):
+    mo.stop(page != "account" or get_account() is None)
+    mo.Html(account.account_page(here.file, get_account(), here.file.as_of))
+    return
+
+
+@app.cell
+def _(get_account, here, mo, page, sessions):
+    mo.stop(page != "account" or get_account() is None)
+    between = sessions.ledger_days(here, get_account())
+    mo.stop(between is None)
+    before = mo.ui.date(
+        start=between[0], stop=between[1], value=sessions.looked_back(between), label="Changed from"
+    )
+    until = mo.ui.date(start=between[0], stop=between[1], value=between[1], label="to")
+    mo.hstack([before, until], justify="start", wrap=True, gap=1)
+    return before, until
+
+
+@app.cell
+def _(account, before, get_account, here, mo, until):
+    mo.Html(account.ledger_page(here.file, get_account(), before.value, until.value))
+    return
+
+
+@app.cell
+def _(account, get_account, here, mo, page):
+    mo.stop(page != "account" or get_account() is None)
+    mo.Html(
+        account.stages_page(here.file, get_account())
+        + account.calls_page(here.file, get_account())
+        + account.actions_page(here.file, get_account())
+    )
+    return
+
+
+@app.cell
+def _(mo, page, story):
+    mo.stop(page != "account")
+    kinds = mo.ui.multiselect(
+        {title: kind for kind, title in story.KINDS.items()},
+        value=[story.KINDS[kind] for kind in story.FIRST_SHOWN],
+        label="What happened",
+    )
+    span = mo.ui.dropdown(
+        story.SPANS, value="Half a year", label="in the last", allow_select_none=False
+    )
+    mo.hstack([kinds, span], justify="start", wrap=True, gap=1)
+    return kinds, span
+
+
+@app.cell
+def _(get_account, here, kinds, mo, span, story):
+    mo.Html(
+        story.timeline_page(
+            here.file,
+            get_account(),
+            kinds=kinds.value,
+            since=story.since(here.file.as_of, span.value),
+        )
+    )
+    return
+
+
+# Rules
+
+
+@app.cell
+def _(get_rule, here, mo, page, query, rules, set_rule):
+    mo.stop(page != "rules")
+    _labels = {
+        rule_id: f"{rule_id} ({rule.playbook_name})"
+        for rule_id, rule in rules.rules(here.file).items()
+    }
+
+    def _pick(rule_id):
+        query["rule"] = rule_id or ""
+        set_rule(rule_id)
+
+    mo.ui.dropdown(
+        {label: rule_id for rule_id, label in _labels.items()},
+        value=_labels.get(get_rule()),
+        label="Rule",
+        searchable=True,
+        on_change=_pick,
+    )
+    return
+
+
+@app.cell
+def _(get_rule, here, mo, page, rules):
+    mo.stop(page != "rules" or get_rule() is not None)
+    mo.Html(rules.rule_list(here.file))
+    return
+
+
+@app.cell
+def _(get_rule, here, mo, page, rules):
+    mo.stop(page != "rules" or get_rule() is None)
+    _first, _last = rules.default_range(here.file)
+    since = mo.ui.date(
+        start=here.file.first_on, stop=here.file.as_of, value=_first, label="Episodes from"
+    )
+    upto = mo.ui.date(start=here.file.first_on, stop=here.file.as_of, value=_last, label="to")
+    mo.hstack([since, upto], justify="start", wrap=True, gap=1)
+    return since, upto
+
+
+@app.cell
+def _(get_rule, here, mo, rules, since, upto):
+    mo.Html(rules.rule_page(here.file, get_rule(), since=since.value, until=upto.value))
+    return
+
+
+@app.cell
+def _(get_rule, here, html, mo, page, rules):
+    mo.stop(page != "rules" or get_rule() is None)
+    in_force = rules.rules(here.file)[get_rule()].condition or ""
+    wording = mo.ui.text_area(
+        value=in_force, label="Condition to try", rows=3, full_width=True, debounce=True
+    )
+    replay = mo.ui.run_button(label="Replay these days")
+    mo.vstack([mo.Html(html.render("try.html.jinja")), wording, replay])
+    return in_force, replay, wording
+
+
+@app.cell
+def _(CspError, get_rule, here, in_force, mo, replay, rules, since, trials, upto, wording):
+    mo.stop(not replay.value)
+    _rule = rules.rules(here.file)[get_rule()]
+    _edited = wording.value if wording.value.strip() != in_force.strip() else None
+    with mo.status.spinner(title="Replaying on a copy of the build file"):
+        try:
+            _found = trials.trial_page(
+                here.file,
+                trials.try_rule(
+                    here.settings, get_rule(), _rule.playbook_id, _edited, since.value, upto.value
+                ),
+            )
+        except CspError as error:
+            _found = trials.trial_refused(error)
+    mo.Html(_found)
+    return
+
+
+# Data quality
+
+
+@app.cell
+def _(here, mo, page, quality):
+    mo.stop(page != "data")
+    mo.Html(quality.quality_page(here.file))
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -236,18 +236,23 @@ def score_history(
     starts = list(lines.values())
     bands = pl.DataFrame(
         {
-            "zone": list(lines),
+            "health_zone": list(lines),
             "low": starts,
             "high": [100.0, *starts[:-1]],
             "label": [f"{style.ZONE_MARKS.get(zone, '')} {zone}" for zone in lines],
         },
-        schema={"zone": pl.String, "low": pl.Float64, "high": pl.Float64, "label": pl.String},
+        schema={
+            "health_zone": pl.String,
+            "low": pl.Float64,
+            "high": pl.Float64,
+            "label": pl.String,
+        },
     ).with_columns(((pl.col("low") + pl.col("high")) / 2).alias("middle"))
     scale = alt.Scale(domain=[0, 100], nice=False)
-    zones = bands["zone"].to_list()
+    zones = bands["health_zone"].to_list()
     ground = (
         alt.Chart(bands)
-        .mark_rect(opacity=0.16)
+        .mark_rect(opacity=0.22)
         .encode(
             y=alt.Y("low:Q", scale=scale, title=None, axis=alt.Axis(values=[0, *starts, 100])),
             y2="high:Q",
@@ -262,7 +267,7 @@ def score_history(
             y=alt.Y("middle:Q", scale=scale),
             text="label:N",
             color=alt.Color(
-                "zone:N",
+                "health_zone:N",
                 scale=alt.Scale(
                     domain=zones, range=[style.ZONE_INKS.get(zone, style.MUTED) for zone in zones]
                 ),

@@ -81,7 +81,7 @@ def explain_account(
     parts = [
         _headline(con, account_id, name, day, health),
         _override(con, account_id, day, health),
-        _moves(con, (before, day), health, catalogue),
+        str(_moves(con, (before, day), health, catalogue)),
         _drags(measures, catalogue, health),
         _silent(measures, catalogue),
         _table(measures, catalogue, health),
@@ -90,9 +90,33 @@ def explain_account(
     return "\n\n".join(part for part in parts if part)
 
 
+@dataclass(frozen=True)
+class Move:
+    """A change of the score read aloud: what it is, and what moved it, largest first.
+
+    `groups` are components and other kinds of causes: name, points as written, causes in words.
+    The points as written add up to those of the headline.
+    """
+
+    headline: str
+    groups: tuple[tuple[str, str, str], ...] = ()
+
+    def __str__(self) -> str:
+        width = max((len(group) for group, _, _ in self.groups), default=0)
+        return "\n".join(
+            [
+                self.headline,
+                *(
+                    f"  {group:<{width}}  {points:>6}  {words}"
+                    for group, points, words in self.groups
+                ),
+            ]
+        )
+
+
 def explain_move(
     con: duckdb.DuckDBPyConnection, account_id: str, *, before: date, day: date
-) -> str:
+) -> Move:
     """Say what moved an account's score from one day to a later one, and nothing else.
 
     Args:
@@ -255,7 +279,7 @@ def _moves(
     days: tuple[date, date],
     health: Mapping[str, Any],
     catalogue: Mapping[str, _Measure],
-) -> str:
+) -> Move:
     before, day = days
     account_id = health["account_id"]
     old = _row(
@@ -266,14 +290,14 @@ def _moves(
     )
     since = day_text(before)
     if old is None:
-        return f"Since {since}: it was no customer then, so there is nothing to compare with"
+        return Move(f"Since {since}: it was no customer then, so there is nothing to compare with")
     rows = con.execute(
         "select cause_kind, cause, points from marts.health_change(?::date, ?::date) "
         "where account_id = ? order by abs(points) desc, cause_kind, cause",
         [before, day, account_id],
     ).fetchall()
     if old["health_score"] is None or health["health_score"] is None:
-        return _without_size(since, old, health, [str(row[0]) for row in rows])
+        return Move(_without_size(since, old, health, [str(row[0]) for row in rows]))
     causes = _causes(_values(con, account_id, before, day), health, rows, catalogue)
     total = round(10 * (health["health_score"] - old["health_score"]))
     zones = (
@@ -281,12 +305,12 @@ def _moves(
         if old["health_zone"] == health["health_zone"]
         else f", {old['health_zone']} to {health['health_zone']}"
     )
-    lines = [
+    headline = (
         f"{points_text(total)} since {since} "
         f"({old['health_score']:.1f} to {health['health_score']:.1f}{zones})"
-    ]
+    )
     if not causes:
-        return f"{lines[0]}: nothing moved"
+        return Move(f"{headline}: nothing moved")
     groups: dict[str, list[_Cause]] = {}
     for cause in causes:
         groups.setdefault(cause.group, []).append(cause)
@@ -294,13 +318,14 @@ def _moves(
         groups.items(), key=lambda item: (-abs(sum(c.points for c in item[1])), item[0])
     )
     sums = in_tenths([sum(cause.points for cause in own) for _, own in ordered], total)
-    width = max(len(group) for group, _ in ordered)
-    for (group, own), tenths in zip(ordered, sums, strict=True):
-        if tenths or any(round(10 * cause.points) for cause in own):
-            lines.append(
-                f"  {group:<{width}}  {points_text(tenths):>6}  {_read_aloud(own, tenths)}"
-            )
-    return "\n".join(lines)
+    return Move(
+        headline,
+        tuple(
+            (group, points_text(tenths), _read_aloud(own, tenths))
+            for (group, own), tenths in zip(ordered, sums, strict=True)
+            if tenths or any(round(10 * cause.points) for cause in own)
+        ),
+    )
 
 
 def _read_aloud(causes: Sequence[_Cause], total: int) -> str:

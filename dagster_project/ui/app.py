@@ -1,5 +1,8 @@
 """The dashboard: a marimo app over the published file. Cells choose; the pages are elsewhere."""
 
+# Cells are functions that marimo calls: it passes their names, shows their last expression.
+# ruff: noqa: B018, N803, PLC0415, PLR0917, PLR1711
+# mypy: allow-untyped-defs, allow-untyped-calls
 import marimo
 
 app = marimo.App(width="full", app_title="Customer success")
@@ -14,12 +17,11 @@ def _():
     from dagster_project.reporting.dashboard import timeline as story
     from dagster_project.settings import Settings
     from dagster_project.ui import session as sessions
-    from dagster_project.ui import trial as trials
 
     query = mo.query_params()
     here = sessions.begin(Settings(), query.to_dict())
     mo.Html(html.style_element() + sessions.masthead(here))
-    return CspError, account, here, html, mo, portfolio, quality, query, rules, sessions, story, trials
+    return CspError, account, here, html, mo, portfolio, quality, query, rules, sessions, story
 
 
 @app.cell
@@ -39,9 +41,7 @@ def _(here, html, mo, query):
     def _turn(title):
         query["page"] = _titles[title]
 
-    turned = mo.ui.tabs(
-        {title: "" for title in _titles}, value=html.PAGES[here.page], on_change=_turn
-    )
+    turned = mo.ui.tabs(dict.fromkeys(_titles, ""), value=html.PAGES[here.page], on_change=_turn)
     turned
     return get_account, get_rule, set_account, set_rule, turned
 
@@ -281,8 +281,11 @@ def _(get_rule, here, html, mo, page, rules):
 
 
 @app.cell
-def _(CspError, get_rule, here, in_force, mo, replay, rules, since, trials, upto, wording):
+def _(CspError, get_rule, here, in_force, mo, replay, rules, since, upto, wording):
     mo.stop(not replay.value)
+    # Dagster takes seconds to import; only who replays pays for it.
+    from dagster_project.ui import trial as trials
+
     _rule = rules.rules(here.file)[get_rule()]
     _edited = wording.value if wording.value.strip() != in_force.strip() else None
     with mo.status.spinner(title="Replaying on a copy of the build file"):
@@ -290,7 +293,12 @@ def _(CspError, get_rule, here, in_force, mo, replay, rules, since, trials, upto
             _found = trials.trial_page(
                 here.file,
                 trials.try_rule(
-                    here.settings, get_rule(), _rule.playbook_id, _edited, since.value, upto.value
+                    here.settings,
+                    get_rule(),
+                    _rule.playbook_id,
+                    _edited,
+                    since=since.value,
+                    until=upto.value,
                 ),
             )
         except CspError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,12 +103,24 @@ def build(port: int) -> ASGIApp:
     return Guard(app.with_app(path="", root=str(APP)).build(), port)
 
 
+def warm(settings: Settings) -> None:
+    """Open the file and draw the first page, so that the first reader does not wait for it."""
+    from dagster_project.reporting.dashboard import portfolio  # noqa: PLC0415 - in its own time
+    from dagster_project.ui.session import begin  # noqa: PLC0415
+
+    started = begin(settings, {})
+    if started.publication is not None:
+        portfolio.portfolio_page(started.publication, started.publication.as_of)
+
+
 def serve(port: int) -> None:
     """Serve until somebody stops it."""
     import uvicorn  # noqa: PLC0415 - only the server pays for it
 
     # Relative paths in the environment must mean the same after the move.
-    os.environ["CSP_DATA_DIR"] = str(Settings().data_dir)
+    settings = Settings()
+    os.environ["CSP_DATA_DIR"] = str(settings.data_dir)
+    threading.Thread(target=warm, args=(settings,), daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="csp-ui-") as name:
         isolate(Path(name))
         uvicorn.run(

@@ -75,18 +75,14 @@ def masthead(session: Session) -> str:
     """Title and the day that is shown."""
     if session.publication is None:
         return render("masthead.html.jinja", as_of=None, number=None)
-    return render(
-        "masthead.html.jinja", as_of=session.file.as_of, number=session.file.number
-    )
+    return render("masthead.html.jinja", as_of=session.file.as_of, number=session.file.number)
 
 
 def news(session: Session) -> str:
     """A card that says so when something newer was published; else nothing."""
     if session.publication is None or session.publication.is_current():
         return ""
-    return message(
-        "A newer publication is there", "Reload the page to see it.", tone="green"
-    )
+    return message("A newer publication is there", "Reload the page to see it.", tone="green")
 
 
 def ledger_days(session: Session, account_id: str) -> tuple[date, date] | None:

@@ -51,6 +51,7 @@ def try_rule(
     rule_id: str,
     playbook_id: str,
     condition: str | None,
+    *,
     since: date,
     until: date,
 ) -> Trial:
@@ -73,7 +74,8 @@ def try_rule(
     try:
         with tempfile.TemporaryDirectory(prefix="csp-trial-") as name:
             work = Path(name)
-            given, broken = rule_id, ()
+            given = rule_id
+            broken: tuple[str, ...] = ()
             if condition is not None:
                 path = edited_file(settings.rules, playbook_id, rule_id, condition, work)
                 broken = _broken_tests(settings, path, work)

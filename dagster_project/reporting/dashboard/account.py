@@ -188,7 +188,9 @@ def ledger_page(publication: Publication, account_id: str, before: date, day: da
 
 def _ledger(snapshot: Snapshot, account_id: str, before: date) -> str:
     if before >= snapshot.as_of:
-        return message("Choose two days", "The first day must lie before the second.", tone="yellow")
+        return message(
+            "Choose two days", "The first day must lie before the second.", tone="yellow"
+        )
     try:
         told = explain_move(snapshot.con, account_id, before=before, day=snapshot.as_of)
     except ConfigError as error:
@@ -453,5 +455,3 @@ def _object(text: str | None) -> dict[str, Any]:
         return {}
     found = json.loads(text)
     return found if isinstance(found, dict) else {}
-
-

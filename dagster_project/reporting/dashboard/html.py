@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import jinja2
 from markupsafe import Markup
 
-from dagster_project.reporting import style, svg
+from dagster_project.reporting import style, svg, words
 from dagster_project.reporting.report.page import TEMPLATES, environment
 from dagster_project.reporting.report.theme import screen_css
 
@@ -41,8 +41,16 @@ def _environment() -> jinja2.Environment:
             [jinja2.FileSystemLoader(_OWN), jinja2.FileSystemLoader(TEMPLATES)]
         )
     )
+    made.filters["plain"] = plain
     made.globals.update(address=address, columns=svg.columns, stage_colours=style.STAGE_COLOURS)
     return made
+
+
+def plain(value: float | None) -> str:
+    """A number without digits that say nothing: 2, 0.5, 1,250."""
+    if value is None:
+        return words.MISSING
+    return f"{value:,.2f}".rstrip("0").rstrip(".").replace("-", "−")
 
 
 def render(template: str, **values: Any) -> str:
@@ -71,5 +79,3 @@ def message(title: str, text: str, *, tone: str = "navy") -> str:
 def shortened(text: str, most: int) -> str:
     """A text cut at `most` characters, with a mark where it was cut."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
-
-

@@ -42,9 +42,7 @@ class Choice:
 
 def accounts(publication: Publication, day: date) -> pl.DataFrame:
     """Every account of the day, as in the view account_overview."""
-    return publication.once(
-        ("accounts", day), lambda: queries.accounts(publication.snapshot(day))
-    )
+    return publication.once(("accounts", day), lambda: queries.accounts(publication.snapshot(day)))
 
 
 def portfolio_page(publication: Publication, day: date) -> str:
@@ -96,15 +94,12 @@ def chosen(overview: pl.DataFrame, choice: Choice) -> pl.DataFrame:
         found = found.filter(pl.col("mean_stage") == choice.stage)
     if choice.owner:
         found = found.filter(
-            pl.any_horizontal(
-                pl.col(f"owner_{role}") == choice.owner
-                for role in _ROLES
-            ).fill_null(False)  # noqa: FBT003 - Polars' own signature
+            pl.any_horizontal(pl.col(f"owner_{role}") == choice.owner for role in _ROLES).fill_null(
+                False
+            )  # noqa: FBT003 - Polars' own signature
         )
     column, is_descending = ORDERS[choice.order]
-    return found.sort(
-        [column, "account_id"], descending=[is_descending, False], nulls_last=True
-    )
+    return found.sort([column, "account_id"], descending=[is_descending, False], nulls_last=True)
 
 
 def account_list(publication: Publication, day: date, choice: Choice, page: int = 1) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from dagster_project.reporting import queries, style
+from dagster_project.reporting import style
 from dagster_project.reporting.dashboard.html import render
 from dagster_project.reporting.dashboard.portfolio import accounts
 from dagster_project.reporting.dashboard.publication import Publication

@@ -270,9 +270,7 @@ def weekly(snapshot: Snapshot, rule: Rule, since: date, until: date) -> pl.DataF
     )
 
 
-def _episodes(
-    snapshot: Snapshot, rule: Rule, since: date, until: date
-) -> list[tuple[str, int]]:
+def _episodes(snapshot: Snapshot, rule: Rule, since: date, until: date) -> list[tuple[str, int]]:
     """How many actions opened, and how many intervals of each other kind there were."""
     found = snapshot.frame(
         f"""
@@ -291,16 +289,14 @@ def _episodes(
 
 def _owners(snapshot: Snapshot, rule: Rule, since: date, until: date) -> list[Row]:
     """Per person who has the account in the rule's role: opened, open now, held back, unjudged."""
-    if rule.owner_role not in ROLES:
-        owner = "null::varchar"
-    else:
-        owner = f"accounts.owner_{rule.owner_role}"
+    has_person = rule.owner_role in ROLES
+    owner = f"accounts.owner_{rule.owner_role}" if has_person else "null::varchar"
     return snapshot.frame(
         f"""
         with
         intervals as ({_INTERVALS}),
         opened as (
-            select owner, count(*) as opened_count, count(distinct account_id) as account_count,
+            select owner, count(*) as opened_count,
                 count(*) filter (where closed_on is null) as open_count
             from playbooks.actions
             where rule_id = $rule and opened_on between $since and $until
@@ -317,7 +313,6 @@ def _owners(snapshot: Snapshot, rule: Rule, since: date, until: date) -> list[Ro
         )
         select coalesce(opened.owner, held.owner) as owner,
             coalesce(opened.opened_count, 0) as opened_count,
-            coalesce(opened.account_count, 0) as account_count,
             coalesce(opened.open_count, 0) as open_count,
             coalesce(held.suppressed_count, 0) as suppressed_count,
             coalesce(held.unknown_count, 0) as unknown_count

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, TypeAlias
 
@@ -127,90 +128,129 @@ def _story(snapshot: Snapshot, account_id: str) -> list[Row]:
     )
 
 
+@dataclass(frozen=True)
+class Said:
+    """An event in words; `tone` is good, bad or neither, `kind` where it is not its source's."""
+
+    text: str
+    more: str = ""
+    tone: str = ""
+    kind: str = ""
+
+
 def _said(row: Mapping[str, Any]) -> Row | None:
-    """An event in words, with a tone: good, bad or neither; None for what is told elsewhere."""
-    source, name = row["source"], str(row["name"] or "")
+    """An event as a reader sees it; None for what is told elsewhere."""
     detail = json.loads(row["detail"]) if row["detail"] else {}
-    text, more, tone, kind = "", "", "", source
-    if source == "zone":
-        old, new = detail["from"], detail["to"]
-        text = f"{words.sentence(old)} to {new}"
-        if old in _ZONE_RANKS and new in _ZONE_RANKS:
-            tone = "bad" if _ZONE_RANKS[new] > _ZONE_RANKS[old] else "good"
-    elif source == "stage":
-        text = f"{words.sentence(name)}: {words.words(detail['from'])} to "
-        text += words.words(detail["to"])
-        more = f"after {words.plural(detail['days'], 'day')}" if detail["days"] else ""
-        tone = "good" if detail["kind"] == "promotion" else "bad"
-    elif source == "call":
-        call = row["title"] or words.sentence(name)
-        if detail["status"] == "met":
-            text, tone = f"{call} held", "good"
-            people = detail["attended"], detail["expected"]
-            more = f"{people[0]} of {people[1]} people" if None not in people else ""
-            more += ", with an executive" if detail["executive"] else ""
-        else:
-            text, tone = f"{call} missed", "bad"
-            more = f"it was due {detail['due_on']}"
-    elif source == "support":
-        is_open = name == "began"
-        text = "A ticket was escalated" if is_open else "No escalation is open any more"
-        tone = "bad" if is_open else "good"
-    elif source == "action":
-        if name not in _EVENTS:
-            return None
-        what, tone = _EVENTS[name]
-        kind = "step" if name == "step_done" else "action"
-        text = f"{row['title'] or 'Promised in a call'} {what}"
-        more = _action_detail(name, detail)
-    elif source == "blocker":
-        text = f"{words.sentence(detail['category'])} blocker {name}"
-        more = shortened(detail["text"] or "", 160)
-        tone = "bad" if name == "opened" else "good"
-    elif source == "override":
-        kind = "person"
-        state = " ".join(
-            part
-            for part in (
-                words.number(detail["score"], 1) if detail["score"] is not None else "",
-                detail["zone"] or "",
-            )
-            if part
-        )
-        text = f"Set to {state} by {words.person(detail['author'])}"
-        more = f"until {detail['until']}: {shortened(detail['reason'] or '', 160)}"
-    elif source == "signal":
-        kind, text, tone = _SIGNALS[name]
-        area = detail.get("solution_area")
-        deal = detail.get("opportunity_kind")
-        more = ", ".join(words.words(str(part)) for part in (deal, area) if part)
-    else:
-        text = "Became a customer" if name == "start" else "Left"
-        tone = "good" if name == "start" else "bad"
+    said = _TELLERS[row["source"]](str(row["name"] or ""), row["title"], detail)
+    if said is None:
+        return None
     return {
         "occurred_on": row["occurred_on"],
-        "kind": kind,
-        "text": text,
-        "more": more,
-        "tone": tone,
+        "kind": said.kind or row["source"],
+        "text": said.text,
+        "more": said.more,
+        "tone": said.tone,
     }
 
 
-def _action_detail(event: str, detail: Mapping[str, Any]) -> str:
-    if event == "opened":
-        return f"{detail.get('severity')}, {words.person(detail.get('owner'))}"
+def _zone(_: str, __: str | None, detail: Mapping[str, Any]) -> Said:
+    old, new = detail["from"], detail["to"]
+    tone = ""
+    if old in _ZONE_RANKS and new in _ZONE_RANKS:
+        tone = "bad" if _ZONE_RANKS[new] > _ZONE_RANKS[old] else "good"
+    return Said(f"{words.sentence(old)} to {new}", tone=tone)
+
+
+def _stage(area: str, _: str | None, detail: Mapping[str, Any]) -> Said:
+    return Said(
+        f"{words.sentence(area)}: {words.words(detail['from'])} to {words.words(detail['to'])}",
+        f"after {words.plural(detail['days'], 'day')}" if detail["days"] else "",
+        "good" if detail["kind"] == "promotion" else "bad",
+    )
+
+
+def _call(call_type: str, title: str | None, detail: Mapping[str, Any]) -> Said:
+    call = title or words.sentence(call_type)
+    if detail["status"] != "met":
+        return Said(f"{call} missed", f"it was due {_day(detail['due_on'])}", "bad")
+    attended, expected = detail["attended"], detail["expected"]
+    more = [f"{attended} of {expected} people"] if None not in (attended, expected) else []
+    if detail["executive"]:
+        more.append("with an executive")
+    return Said(f"{call} held", ", ".join(more), "good")
+
+
+def _support(name: str, _: str | None, __: Mapping[str, Any]) -> Said:
+    if name == "began":
+        return Said("A ticket was escalated", tone="bad")
+    return Said("No escalation is open any more", tone="good")
+
+
+def _action(event: str, title: str | None, detail: Mapping[str, Any]) -> Said | None:
+    if event not in _EVENTS:
+        return None
+    what, tone = _EVENTS[event]
+    more = {
+        "opened": f"{detail.get('severity')}, {words.person(detail.get('owner'))}",
+        "escalated": f"to {words.words(detail.get('to_role'))}",
+        "severity_raised": str(detail.get("severity")),
+        "step_done": words.words(detail.get("step_id")),
+        "reassigned": f"now {words.person(detail.get('owner'))}",
+    }
     if event in {"closed", "cancelled", "completed"}:
         reason = detail.get("reason") or words.words(detail.get("close_reason"))
-        return shortened(str(reason), 160)
-    if event == "escalated":
-        return f"to {words.words(detail.get('to_role'))}"
-    if event == "severity_raised":
-        return str(detail.get("severity"))
-    if event == "step_done":
-        return words.words(detail.get("step_id"))
-    if event == "reassigned":
-        return f"now {words.person(detail.get('owner'))}"
-    return ""
+        more[event] = shortened(str(reason), 160)
+    return Said(
+        f"{title or 'Promised in a call'} {what}",
+        more.get(event, ""),
+        tone,
+        "step" if event == "step_done" else "action",
+    )
+
+
+def _blocker(name: str, _: str | None, detail: Mapping[str, Any]) -> Said:
+    return Said(
+        f"{words.sentence(detail['category'])} blocker {name}",
+        shortened(detail["text"] or "", 160),
+        "bad" if name == "opened" else "good",
+    )
+
+
+def _override(_: str, __: str | None, detail: Mapping[str, Any]) -> Said:
+    score = words.number(detail["score"], 1) if detail["score"] is not None else ""
+    state = ", ".join(part for part in (score, detail["zone"] or "") if part)
+    return Said(
+        f"Set to {state} by {words.person(detail['author'])}",
+        f"until {_day(detail['until'])}: {shortened(detail['reason'] or '', 160)}",
+        kind="person",
+    )
+
+
+def _signal(cause: str, _: str | None, detail: Mapping[str, Any]) -> Said:
+    kind, text, tone = _SIGNALS[cause]
+    about = (detail.get("opportunity_kind"), detail.get("solution_area"))
+    return Said(text, ", ".join(words.words(str(part)) for part in about if part), tone, kind)
+
+
+def _life(name: str, _: str | None, __: Mapping[str, Any]) -> Said:
+    return Said("Became a customer", tone="good") if name == "start" else Said("Left", tone="bad")
+
+
+def _day(text: str) -> str:
+    return words.day(date.fromisoformat(text))
+
+
+_TELLERS: dict[str, Callable[[str, str | None, Mapping[str, Any]], Said | None]] = {
+    "zone": _zone,
+    "stage": _stage,
+    "call": _call,
+    "support": _support,
+    "action": _action,
+    "blocker": _blocker,
+    "override": _override,
+    "signal": _signal,
+    "life": _life,
+}
 
 
 # Signals that only repeat what a table of its own tells better are left to that table.

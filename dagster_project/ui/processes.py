@@ -164,24 +164,25 @@ def _watch(running: Sequence[tuple[Service, subprocess.Popen[bytes]]]) -> None:
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask every process to end, with all it started, and end it after some patience."""
-    for process in processes:
-        _signal(process, signal.SIGINT)
-    until = time.monotonic() + _PATIENCE_SECONDS
-    for process in processes:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.1, until - time.monotonic()))
-        # What the process started and left behind goes with it.
-        _signal(process, signal.SIGKILL)
-        process.wait()
+    """Ask every process to end, and end it with all it started after some patience.
 
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    A second Ctrl-C cuts the patience short.
+    """
     try:
-        # Each leads a group that it alone began, so its id names nothing else.
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
+        for process in processes:
+            # The leader alone is asked: it knows in which order to end its own.
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        until = time.monotonic() + _PATIENCE_SECONDS
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, until - time.monotonic()))
+    finally:
+        for process in processes:
+            # Each leads a group that it alone began, so its id names nothing else.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @contextmanager

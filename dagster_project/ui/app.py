@@ -36,22 +36,22 @@ def _(here, html, mo, query):
     mo.stop(here.publication is None)
     get_account, set_account = mo.state(here.account_id)
     get_rule, set_rule = mo.state(here.rule_id)
-    _titles = {title: page for page, title in html.PAGES.items()}
+    _labels = html.page_labels()
 
-    def _turn(title):
-        query["page"] = _titles[title]
+    def _turn(label):
+        query["page"] = _labels[label]
 
-    turned = mo.ui.tabs(dict.fromkeys(_titles, ""), value=html.PAGES[here.page], on_change=_turn)
-    turned
+    turned = mo.ui.tabs(
+        dict.fromkeys(_labels, ""), value=html.page_label(here.page), on_change=_turn
+    )
+    mo.Html(html.landmark("Pages", turned, tag="nav", style="csp-pages"))
     return get_account, get_rule, set_account, set_rule, turned
 
 
 @app.cell
 def _(here, html, mo, turned):
     mo.stop(here.publication is None)
-    page = {title: name for name, title in html.PAGES.items()}[
-        turned.value or html.PAGES[here.page]
-    ]
+    page = html.page_labels()[turned.value or html.page_label(here.page)]
     return (page,)
 
 
@@ -74,12 +74,12 @@ def _(clock, here, mo, sessions):
 
 
 @app.cell
-def _(here, mo, page):
+def _(here, html, mo, page):
     mo.stop(page != "portfolio")
     day = mo.ui.date(
         start=here.file.first_on, stop=here.file.as_of, value=here.file.as_of, label="Day"
     )
-    day.right()
+    mo.Html(html.landmark("Day", day.right()))
     return (day,)
 
 
@@ -90,7 +90,7 @@ def _(day, here, mo, portfolio):
 
 
 @app.cell
-def _(day, here, mo, portfolio):
+def _(day, here, html, mo, portfolio):
     _all = portfolio.accounts(here.file, day.value)
     _owners = portfolio.owners(_all)
     find = mo.ui.text(label="Find", placeholder="name, id, region", debounce=250)
@@ -101,12 +101,17 @@ def _(day, here, mo, portfolio):
     order = mo.ui.dropdown(
         list(portfolio.ORDERS), value="Lowest score", label="Order", allow_select_none=False
     )
-    mo.hstack([find, zones, tiers, stage, owner, order], justify="start", wrap=True, gap=1)
+    mo.Html(
+        html.landmark(
+            "Choose accounts",
+            mo.hstack([find, zones, tiers, stage, owner, order], justify="start", wrap=True, gap=1),
+        )
+    )
     return find, order, owner, stage, tiers, zones
 
 
 @app.cell
-def _(day, find, here, mo, order, owner, portfolio, stage, tiers, zones):
+def _(day, find, here, html, mo, order, owner, portfolio, stage, tiers, zones):
     choice = portfolio.Choice(
         text=find.value,
         zones=zones.value,
@@ -119,7 +124,7 @@ def _(day, find, here, mo, order, owner, portfolio, stage, tiers, zones):
         portfolio.chosen(portfolio.accounts(here.file, day.value), choice).height
     )
     leaf = mo.ui.number(start=1, stop=pages, step=1, value=1, label=f"Page of {pages}")
-    leaf if pages > 1 else None
+    mo.Html(html.landmark("Page of the list", leaf)) if pages > 1 else None
     return choice, leaf
 
 
@@ -133,7 +138,7 @@ def _(choice, day, here, leaf, mo, portfolio):
 
 
 @app.cell
-def _(account, get_account, here, mo, page, query, set_account):
+def _(account, get_account, here, html, mo, page, query, set_account):
     mo.stop(page != "account" or get_account() is None)
     _names = account.account_names(here.file)
     _labels = {account_id: label for label, account_id in _names.items()}
@@ -142,7 +147,7 @@ def _(account, get_account, here, mo, page, query, set_account):
         query["account"] = account_id
         set_account(account_id)
 
-    mo.ui.dropdown(
+    _pick = mo.ui.dropdown(
         _names,
         value=_labels[get_account()],
         label="Account",
@@ -150,6 +155,7 @@ def _(account, get_account, here, mo, page, query, set_account):
         allow_select_none=False,
         on_change=_choose,
     )
+    mo.Html(html.landmark("Choose an account", _pick))
     return
 
 
@@ -161,7 +167,7 @@ def _(account, get_account, here, mo, page):
 
 
 @app.cell
-def _(get_account, here, mo, page, sessions):
+def _(get_account, here, html, mo, page, sessions):
     mo.stop(page != "account" or get_account() is None)
     between = sessions.ledger_days(here, get_account())
     mo.stop(between is None)
@@ -169,7 +175,11 @@ def _(get_account, here, mo, page, sessions):
         start=between[0], stop=between[1], value=sessions.looked_back(between), label="Changed from"
     )
     until = mo.ui.date(start=between[0], stop=between[1], value=between[1], label="to")
-    mo.hstack([before, until], justify="start", wrap=True, gap=1)
+    mo.Html(
+        html.landmark(
+            "Choose two days", mo.hstack([before, until], justify="start", wrap=True, gap=1)
+        )
+    )
     return before, until
 
 
@@ -191,7 +201,7 @@ def _(account, get_account, here, mo, page):
 
 
 @app.cell
-def _(mo, page, story):
+def _(html, mo, page, story):
     mo.stop(page != "account")
     kinds = mo.ui.multiselect(
         {title: kind for kind, title in story.KINDS.items()},
@@ -201,7 +211,9 @@ def _(mo, page, story):
     span = mo.ui.dropdown(
         story.SPANS, value="Half a year", label="in the last", allow_select_none=False
     )
-    mo.hstack([kinds, span], justify="start", wrap=True, gap=1)
+    mo.Html(
+        html.landmark("Choose events", mo.hstack([kinds, span], justify="start", wrap=True, gap=1))
+    )
     return kinds, span
 
 
@@ -222,7 +234,7 @@ def _(get_account, here, kinds, mo, span, story):
 
 
 @app.cell
-def _(get_rule, here, mo, page, query, rules, set_rule):
+def _(get_rule, here, html, mo, page, query, rules, set_rule):
     mo.stop(page != "rules")
     _labels = {
         rule_id: f"{rule_id} ({rule.playbook_name})"
@@ -233,13 +245,14 @@ def _(get_rule, here, mo, page, query, rules, set_rule):
         query["rule"] = rule_id or ""
         set_rule(rule_id)
 
-    mo.ui.dropdown(
+    _picker = mo.ui.dropdown(
         {label: rule_id for rule_id, label in _labels.items()},
         value=_labels.get(get_rule()),
         label="Rule",
         searchable=True,
         on_change=_pick,
     )
+    mo.Html(html.landmark("Choose a rule", _picker))
     return
 
 
@@ -251,14 +264,16 @@ def _(get_rule, here, mo, page, rules):
 
 
 @app.cell
-def _(get_rule, here, mo, page, rules):
+def _(get_rule, here, html, mo, page, rules):
     mo.stop(page != "rules" or get_rule() is None)
     _first, _last = rules.default_range(here.file)
     since = mo.ui.date(
         start=here.file.first_on, stop=here.file.as_of, value=_first, label="Episodes from"
     )
     upto = mo.ui.date(start=here.file.first_on, stop=here.file.as_of, value=_last, label="to")
-    mo.hstack([since, upto], justify="start", wrap=True, gap=1)
+    mo.Html(
+        html.landmark("Choose days", mo.hstack([since, upto], justify="start", wrap=True, gap=1))
+    )
     return since, upto
 
 
@@ -276,7 +291,10 @@ def _(get_rule, here, html, mo, page, rules):
         value=in_force, label="Condition to try", rows=3, full_width=True, debounce=True
     )
     replay = mo.ui.run_button(label="Replay these days")
-    mo.vstack([mo.Html(html.render("try.html.jinja")), wording, replay])
+    mo.Html(
+        html.render("try.html.jinja", label="About the replay")
+        + html.landmark("Condition and replay", mo.vstack([wording, replay]))
+    )
     return in_force, replay, wording
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -137,6 +138,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dagster_project.ui.server")
     parser.add_argument("--port", type=int, default=3001)
     serve(parser.parse_args().port)
+    # Readers' sessions are threads that wait for ever; without this they are torn down by force.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

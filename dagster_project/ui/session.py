@@ -74,8 +74,13 @@ def first_account(publication: Publication) -> str | None:
 def masthead(session: Session) -> str:
     """Title and the day that is shown."""
     if session.publication is None:
-        return render("masthead.html.jinja", as_of=None, number=None)
-    return render("masthead.html.jinja", as_of=session.file.as_of, number=session.file.number)
+        return render("masthead.html.jinja", label="The day shown", as_of=None, number=None)
+    return render(
+        "masthead.html.jinja",
+        label="The day shown",
+        as_of=session.file.as_of,
+        number=session.file.number,
+    )
 
 
 def news(session: Session) -> str:

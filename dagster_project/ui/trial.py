@@ -156,6 +156,7 @@ def trial_page(publication: Publication, trial: Trial) -> str:
     weeks = _weeks(published, trial.result)
     return render(
         "trial.html.jinja",
+        label="The replay",
         trial=trial,
         days=days,
         count=len(tried),

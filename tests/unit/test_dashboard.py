@@ -187,7 +187,7 @@ def test_pages_and_choices() -> None:
 def test_text_of_the_data_is_escaped_everywhere() -> None:
     bad = "<script>alert(1)</script>"
     assert bad not in html.message(bad, bad)
-    assert bad not in html.render("masthead.html.jinja", as_of=DAY, number=1)
+    assert bad not in html.render("masthead.html.jinja", label="The day shown", as_of=DAY, number=1)
     address = html.address("account", account='a"b&c')
     assert address == "?page=account&account=a%22b%26c"
 

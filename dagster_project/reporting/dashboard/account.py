@@ -93,6 +93,7 @@ def _account(snapshot: Snapshot, account_id: str) -> str:
     is_drawn = history["health_score"].count() > 1
     return render(
         "account.html.jinja",
+        label="The account and its score",
         health=health,
         as_of=snapshot.as_of,
         zone=health["health_zone"] or "unscored",
@@ -229,6 +230,7 @@ def _ledger(snapshot: Snapshot, account_id: str, before: date) -> str:
     sized = [row["points"] for row in causes if row["points"] is not None]
     return render(
         "ledger.html.jinja",
+        label="What moved the score",
         told=told,
         causes=causes,
         total=sum(sized) if sized else None,
@@ -303,6 +305,7 @@ def _stages(snapshot: Snapshot, account_id: str) -> str:
     names = queries.stage_names(snapshot).filter(pl.col("stage_rank") > 0).to_dicts()
     return render(
         "stages.html.jinja",
+        label="Stages by solution area",
         areas=areas,
         stages=names,
         marks={**style.ZONE_MARKS, "met": "✓", "unmet": "✕", "no_data": "○"},
@@ -355,7 +358,9 @@ def _calls(snapshot: Snapshot, account_id: str) -> str:
             }
             for slot in slots.get(row["call_type"], [])
         ]
-    return render("calls.html.jinja", types=types, as_of=snapshot.as_of)
+    return render(
+        "calls.html.jinja", label="The rhythm of calls", types=types, as_of=snapshot.as_of
+    )
 
 
 def _slot_said(slot: Mapping[str, Any]) -> str:
@@ -407,6 +412,7 @@ def _actions(snapshot: Snapshot, account_id: str) -> str:
         _dress_action(row, done.get(row["action_id"], {}), snapshot.as_of)
     return render(
         "actions.html.jinja",
+        label="Work on the account",
         open=[row for row in found if row["closed_on"] is None],
         closed=[row for row in found if row["closed_on"] is not None],
     )

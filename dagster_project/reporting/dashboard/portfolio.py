@@ -60,6 +60,7 @@ def _portfolio(publication: Publication, day: date) -> str:
     headline = sections.headline_section(snapshot, overview)
     return render(
         "portfolio.html.jinja",
+        label="The portfolio",
         as_of=day,
         trend_days=queries.TREND_DAYS,
         change_days=queries.CHANGE_DAYS,
@@ -131,6 +132,7 @@ def account_list(publication: Publication, day: date, choice: Choice, page: int 
         rows.append(row)
     return render(
         "accounts.html.jinja",
+        label="All accounts",
         rows=rows,
         components=components,
         count=found.height,

@@ -29,6 +29,7 @@ def _quality(publication: Publication) -> str:
     known = overview["coverage_ratio"].drop_nulls()
     return render(
         "quality.html.jinja",
+        label="The data",
         as_of=publication.as_of,
         number=publication.number,
         quality=sections.quality_section(snapshot, overview),

@@ -130,7 +130,9 @@ def _rule_list(snapshot: Snapshot) -> str:
     groups: dict[str, list[Row]] = {}
     for row in found:
         groups.setdefault(row["playbook_name"] or row["playbook_id"], []).append(row)
-    return render("rules.html.jinja", groups=groups, days=LIST_DAYS, count=len(found))
+    return render(
+        "rules.html.jinja", label="All rules", groups=groups, days=LIST_DAYS, count=len(found)
+    )
 
 
 _STANDS_NOW = (
@@ -183,6 +185,7 @@ def _rule(publication: Publication, rule: Rule, since: date, until: date) -> str
     drawn = weeks.filter(pl.col("kind") != "not judged")
     return render(
         "rule.html.jinja",
+        label="The rule",
         rule=details,
         name=rule.playbook_name,
         chain=_chain(details),

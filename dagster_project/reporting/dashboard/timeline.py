@@ -112,6 +112,7 @@ def timeline_page(
         months.setdefault(f"{row['occurred_on']:%B %Y}", []).append(row)
     return render(
         "timeline.html.jinja",
+        label="The timeline",
         months=months,
         marks_of=_MARKS,
         kinds=KINDS,

@@ -405,8 +405,12 @@ def _dressed(chart: AnyChart) -> AnyChart:
             gridColor=style.GRID,
             domainColor=style.LINE,
             tickColor=style.LINE,
+            titleColor=style.MUTED,
+            titleFontSize=11,
+            titleFontWeight="normal",
             labelPadding=6,
         )
+        .configure_legend(labelColor=style.INK, labelFontSize=11)
         .configure_axisX(grid=False)
     )
     return dressed

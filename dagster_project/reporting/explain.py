@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -96,10 +96,15 @@ class Move:
 
     `groups` are components and other kinds of causes: name, points as written, causes in words.
     The points as written add up to those of the headline.
+
+    `causes` are the rows behind it: kind, cause, points (None: a move without a size). `values`
+    has, by measure, its component, and value and status on both days.
     """
 
     headline: str
     groups: tuple[tuple[str, str, str], ...] = ()
+    causes: tuple[tuple[str, str, float | None], ...] = ()
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         width = max((len(group) for group, _, _ in self.groups), default=0)
@@ -297,8 +302,10 @@ def _moves(
         [before, day, account_id],
     ).fetchall()
     if old["health_score"] is None or health["health_score"] is None:
-        return Move(_without_size(since, old, health, [str(row[0]) for row in rows]))
-    causes = _causes(_values(con, account_id, before, day), health, rows, catalogue)
+        said = _without_size(since, old, health, [str(row[0]) for row in rows])
+        return Move(said, causes=tuple(rows))
+    values = _values(con, account_id, before, day)
+    causes = _causes(values, health, rows, catalogue)
     total = round(10 * (health["health_score"] - old["health_score"]))
     zones = (
         f", still {health['health_zone']}"
@@ -325,6 +332,8 @@ def _moves(
             for (group, own), tenths in zip(ordered, sums, strict=True)
             if tenths or any(round(10 * cause.points) for cause in own)
         ),
+        tuple(rows),
+        values,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from dagster_project.settings import PROJECT_ROOT
 from tests.integration.conftest import Installation
@@ -104,7 +104,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def opening(browser: Browser, server: Server) -> Iterator[Any]:
     """Opens a page; anything it asks of another address, and any error it meets, fails the test."""
-    contexts, faults = [], []
+    # Pages of one test share a context, and with it what marimo's own script weighs.
+    contexts: dict[str, BrowserContext] = {}
+    faults: list[str] = []
     allowed = (server.address, "data:", "blob:")
     sockets = f"ws://127.0.0.1:{server.port}/"
 
@@ -117,10 +119,11 @@ def opening(browser: Browser, server: Server) -> Iterator[Any]:
             faults.append(message.text)
 
     def open_page(query: str, viewport: dict[str, int] = DESKTOP, **more: Any) -> Page:
-        context = browser.new_context(viewport=viewport, **more)
-        contexts.append(context)
-        context.on("request", asked)
-        page: Page = context.new_page()
+        key = f"{viewport}{more}"
+        if key not in contexts:
+            contexts[key] = browser.new_context(viewport=viewport, **more)
+            contexts[key].on("request", asked)
+        page: Page = contexts[key].new_page()
         page.set_default_timeout(30_000)
         page.on("console", said)
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -132,7 +135,7 @@ def opening(browser: Browser, server: Server) -> Iterator[Any]:
         return page
 
     yield open_page
-    for context in contexts:
+    for context in contexts.values():
         context.close()
     assert faults == []
 

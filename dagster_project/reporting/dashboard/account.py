@@ -196,37 +196,29 @@ def _ledger(snapshot: Snapshot, account_id: str, before: date) -> str:
         told = explain_move(snapshot.con, account_id, before=before, day=snapshot.as_of)
     except ConfigError as error:
         return message("There is nothing to compare", str(error), tone="yellow")
-    causes = snapshot.frame(
-        """
-        select ledger.cause_kind, ledger.cause, ledger.points,
-            coalesce(names.label, replace(ledger.cause, '_', ' ')) as label, names.component,
-            names.unit, before.value as value_before, before.status as status_before,
-            now.value as value_now, now.status as status_now
-        from marts.health_change($before::date, $as_of::date) as ledger
-        left join policy.health_measures as names on names.measure = ledger.cause
-        left join marts.fct_health_measure_daily as before
-            on before.account_id = ledger.account_id and before.measure = ledger.cause
-            and before.as_of_date = $before
-        left join marts.fct_health_measure_daily as now
-            on now.account_id = ledger.account_id and now.measure = ledger.cause
-            and now.as_of_date = $as_of
-        where ledger.account_id = $account
-        order by abs(ledger.points) desc nulls first, ledger.cause_kind, ledger.cause
-        """,
-        account=account_id,
-        before=before,
-    ).to_dicts()
-    largest = max([abs(row["points"]) for row in causes if row["points"] is not None] or [1.0])
-    for row in causes:
-        row["swing"] = svg.swing(row["points"], largest or 1.0)
-        for side in ("before", "now"):
-            value = row[f"value_{side}"]
-            state = row[f"status_{side}"]
-            row[f"said_{side}"] = (
-                STATES.get(state, "")
-                if value is None or state != "scored"
-                else value_text(value, row["unit"] or "")
-            )
+    names = {
+        row["measure"]: row
+        for row in snapshot.frame(
+            "select measure, coalesce(label, measure) as label, component, "
+            "coalesce(unit, '') as unit from policy.health_measures order by measure"
+        ).iter_rows(named=True)
+    }
+    largest = max([abs(points) for *_, points in told.causes if points is not None] or [1.0])
+    causes = []
+    for kind, cause, points in told.causes:
+        known = names.get(cause, {"label": words.words(cause), "component": None, "unit": ""})
+        _, old, old_state, new, new_state = told.values.get(cause, (None,) * 5)
+        causes.append(
+            {
+                "cause_kind": kind,
+                "label": known["label"],
+                "component": known["component"],
+                "points": points,
+                "swing": svg.swing(points, largest or 1.0),
+                "said_before": _value_said(old, old_state, known["unit"]),
+                "said_now": _value_said(new, new_state, known["unit"]),
+            }
+        )
     sized = [row["points"] for row in causes if row["points"] is not None]
     return render(
         "ledger.html.jinja",
@@ -237,6 +229,13 @@ def _ledger(snapshot: Snapshot, account_id: str, before: date) -> str:
         before=before,
         day=snapshot.as_of,
     )
+
+
+def _value_said(value: float | None, state: str | None, unit: str) -> str:
+    """A measure's value on a day, or why it had none."""
+    if value is None or state != "scored":
+        return STATES.get(str(state), "")
+    return value_text(value, unit)
 
 
 # Stages, calls and work -----------------------------------------------------------------------

@@ -51,7 +51,7 @@ bench: setup  ## time and memory at three sizes, written to data/bench/bench.jso
 docs: setup  ## dbt's documentation of the last run as one file, data/exports/dbt_docs.html
 	$(BIN)/csp docs
 
-ui: setup  ## Dagster's web interface on http://127.0.0.1:3000
+ui: setup  ## Dagster on http://127.0.0.1:3000, the dashboard on http://127.0.0.1:3001
 	$(BIN)/csp ui
 
 notebooks: setup  ## the analysts' notebooks in the browser, on 127.0.0.1

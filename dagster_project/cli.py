@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from dagster_project import __version__
 from dagster_project.errors import ConfigError, CspError
-from dagster_project.settings import PROJECT_ROOT, Settings
+from dagster_project.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,8 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     work.add_argument("--landing", type=Path, metavar="DIR", help="the sample's extracts")
     work.add_argument("--seed", type=int, default=17)
 
-    ui = add("ui", _ui, "open Dagster on 127.0.0.1")
-    ui.add_argument("--port", type=_count, default=3000)
+    ui = add("ui", _ui, "open Dagster and the dashboard on 127.0.0.1")
+    ui.add_argument("--port", type=_count, default=3000, help="Dagster's (default: 3000)")
+    ui.add_argument("--app-port", type=_count, default=3001, help="the dashboard's (default: 3001)")
     ui.add_argument("--landing", type=Path, metavar="DIR", help="folder of the extracts")
     return parser
 
@@ -382,34 +382,11 @@ def _sample_work(call: argparse.Namespace) -> None:
 
 
 def _ui(call: argparse.Namespace) -> None:
-    from dagster_project.defs.instance import prepare_home
+    from dagster_project.ui.processes import run_ui
 
-    settings = _settings(call)
-    prepare_home(settings)
-    environment = {
-        **os.environ,
-        "CSP_DATA_DIR": str(settings.data_dir),
-        "CSP_LANDING_DIR": str(settings.landing),
-    }
-    dagster = Path(sys.executable).parent / "dagster"
-    print(f"Dagster on http://127.0.0.1:{call.port} (stop with Ctrl-C)", file=sys.stderr)
-    done = subprocess.run(
-        [
-            str(dagster),
-            "dev",
-            "--module-name",
-            "dagster_project.definitions",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(call.port),
-        ],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        check=False,
+    run_ui(
+        _settings(call), call.port, call.app_port, tell=lambda text: print(text, file=sys.stderr)
     )
-    if done.returncode not in (0, 130, -2):
-        raise CspError(f"Dagster ended with status {done.returncode}")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ def replay_rules(
     given: str,
     from_date: date | None,
     to_date: date | None,
+    *,
+    runs_tests: bool = True,
 ) -> ReplayResult:
     """What a rule, a playbook file or an edited folder would have opened between two days.
 
@@ -61,6 +63,7 @@ def replay_rules(
         given: a rule or playbook id, a YAML file, or a folder of them.
         from_date: first day reported; default: 90 days up to `to_date`.
         to_date: last day reported; default: the published day.
+        runs_tests: whether inline tests that do not hold refuse the rules.
 
     Raises:
         ConfigError: the rules have faults, nothing has this name, or history does not cover the
@@ -70,7 +73,9 @@ def replay_rules(
     """
     with tempfile.TemporaryDirectory(prefix="csp-replay-") as name:
         work = Path(name)
-        proposal = propose(settings.rules, given, work, read_gauges(settings.seeds))
+        proposal = propose(
+            settings.rules, given, work, read_gauges(settings.seeds), runs_tests=runs_tests
+        )
         with _history(settings, work, from_date, to_date) as (con, days):
             with stage(f"replay {proposal.name}"):
                 run_aside(con, proposal.rules, days, "replayed")

@@ -5,7 +5,7 @@ A chart never carries its meaning by colour alone: bands and bars are labelled, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import altair as alt
@@ -222,6 +222,146 @@ def metric_trend(
     return _dressed(alt.layer(line, rule).properties(width=width, height=height))
 
 
+def score_history(
+    days: pl.DataFrame, lines: Mapping[str, float], *, width: int = 560, height: int = 240
+) -> AnyChart:
+    """An account's score over time, before the zones it passed through.
+
+    Args:
+        days: as_of_date, health_score (0-100; null while unscored), ordered by day.
+        lines: from which score each zone begins, best first.
+        width: of the picture without its labels, in pixels.
+        height: the same.
+    """
+    starts = list(lines.values())
+    bands = pl.DataFrame(
+        {
+            "health_zone": list(lines),
+            "low": starts,
+            "high": [100.0, *starts[:-1]],
+            "label": [f"{style.ZONE_MARKS.get(zone, '')} {zone}" for zone in lines],
+        },
+        schema={
+            "health_zone": pl.String,
+            "low": pl.Float64,
+            "high": pl.Float64,
+            "label": pl.String,
+        },
+    ).with_columns(((pl.col("low") + pl.col("high")) / 2).alias("middle"))
+    scale = alt.Scale(domain=[0, 100], nice=False)
+    zones = bands["health_zone"].to_list()
+    ground = (
+        alt.Chart(bands)
+        .mark_rect(opacity=0.22)
+        .encode(
+            y=alt.Y("low:Q", scale=scale, title=None, axis=alt.Axis(values=[0, *starts, 100])),
+            y2="high:Q",
+            color=_zone_colour(zones),
+        )
+    )
+    names = (
+        alt.Chart(bands)
+        .mark_text(align="left", dx=6, fontSize=11, fontWeight="bold")
+        .encode(
+            x=alt.value(width),
+            y=alt.Y("middle:Q", scale=scale),
+            text="label:N",
+            color=alt.Color(
+                "health_zone:N",
+                scale=alt.Scale(
+                    domain=zones, range=[style.ZONE_INKS.get(zone, style.MUTED) for zone in zones]
+                ),
+                legend=None,
+            ),
+        )
+    )
+    line = (
+        alt.Chart(days.select("as_of_date", "health_score"))
+        .mark_line(color=style.INK, strokeWidth=2, interpolate="step-after")
+        .encode(
+            x=alt.X(
+                "as_of_date:T",
+                title=None,
+                axis=alt.Axis(format="%b %Y", tickCount=6 if width > 400 else 3),
+            ),
+            y=alt.Y("health_score:Q", scale=scale, title=None),
+        )
+    )
+    layers = alt.layer(ground, line, names).resolve_scale(color="independent")
+    return _dressed(layers.properties(width=width, height=height))
+
+
+def weekly_bars(
+    weeks: pl.DataFrame, kinds: Mapping[str, str], *, width: int = 560, height: int = 220
+) -> AnyChart:
+    """Counts per week, stacked by kind, with a legend below.
+
+    Args:
+        weeks: week_on (a Monday), kind, count; ordered.
+        kinds: the kinds in order from the bottom up, each with its colour.
+        width: of the picture without its labels, in pixels.
+        height: the same.
+    """
+    order = {kind: place for place, kind in enumerate(kinds)}
+    placed = weeks.with_columns(
+        pl.col("kind").replace_strict(order, return_dtype=pl.Int64).alias("place"),
+        pl.col("week_on").cast(pl.String).alias("week"),
+    ).sort("week", "place")
+    shown = placed["week"].unique(maintain_order=True).to_list()
+    step = max(1, -(-len(shown) // (12 if width > 400 else 4)))
+    bars = (
+        alt.Chart(placed.select("week", "kind", "count", "place"))
+        .mark_bar(stroke="#FFFFFF", strokeWidth=0.6)
+        .encode(
+            x=alt.X(
+                "week:O",
+                title="week from",
+                sort=shown,
+                axis=alt.Axis(values=shown[::step], labelAngle=0 if width > 400 else -40),
+            ),
+            y=alt.Y("count:Q", title=None, axis=alt.Axis(tickCount=5, tickMinStep=1)),
+            color=alt.Color(
+                "kind:N",
+                title=None,
+                scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
+                legend=alt.Legend(orient="bottom", columns=3 if width > 400 else 1),
+            ),
+            order=alt.Order("place:Q"),
+        )
+    )
+    return _dressed(bars.properties(width=width, height=height))
+
+
+def paired_weeks(
+    weeks: pl.DataFrame, kinds: Mapping[str, str], *, width: int = 900, height: int = 190
+) -> AnyChart:
+    """Counts per week side by side; the arguments are those of `weekly_bars`."""
+    placed = weeks.with_columns(pl.col("week_on").cast(pl.String).alias("week"))
+    shown = placed["week"].unique(maintain_order=True).to_list()
+    step = max(1, -(-len(shown) // (14 if width > 400 else 4)))
+    bars = (
+        alt.Chart(placed.select("week", "kind", "count"))
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "week:O",
+                title="week from",
+                sort=shown,
+                axis=alt.Axis(values=shown[::step], labelAngle=0 if width > 400 else -40),
+            ),
+            xOffset=alt.XOffset("kind:N", sort=list(kinds)),
+            y=alt.Y("count:Q", title=None, axis=alt.Axis(tickCount=4, tickMinStep=1)),
+            color=alt.Color(
+                "kind:N",
+                title=None,
+                scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
+                legend=alt.Legend(orient="bottom"),
+            ),
+        )
+    )
+    return _dressed(bars.properties(width=width, height=height))
+
+
 def _ranks(names: Sequence[str]) -> dict[str, int]:
     return {name: rank for rank, name in enumerate(names)}
 
@@ -265,8 +405,12 @@ def _dressed(chart: AnyChart) -> AnyChart:
             gridColor=style.GRID,
             domainColor=style.LINE,
             tickColor=style.LINE,
+            titleColor=style.MUTED,
+            titleFontSize=11,
+            titleFontWeight="normal",
             labelPadding=6,
         )
+        .configure_legend(labelColor=style.INK, labelFontSize=11)
         .configure_axisX(grid=False)
     )
     return dressed

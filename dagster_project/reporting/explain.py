@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -69,12 +69,7 @@ def explain_account(
     )
     if health is None:
         raise ConfigError(_no_such_day(con, account_id, name, day))
-    catalogue = {
-        str(measure): _Measure(str(label), str(unit or ""))
-        for measure, label, unit in con.execute(
-            "select measure, coalesce(label, measure), unit from policy.health_measures"
-        ).fetchall()
-    }
+    catalogue = _catalogue(con)
     measures = con.execute(
         """
         select component, measure, value, measure_score, status, effective_weight, contribution
@@ -86,7 +81,7 @@ def explain_account(
     parts = [
         _headline(con, account_id, name, day, health),
         _override(con, account_id, day, health),
-        _moves(con, (before, day), health, catalogue),
+        str(_moves(con, (before, day), health, catalogue)),
         _drags(measures, catalogue, health),
         _silent(measures, catalogue),
         _table(measures, catalogue, health),
@@ -95,7 +90,70 @@ def explain_account(
     return "\n\n".join(part for part in parts if part)
 
 
+@dataclass(frozen=True)
+class Move:
+    """A change of the score read aloud: what it is, and what moved it, largest first.
+
+    `groups` are components and other kinds of causes: name, points as written, causes in words.
+    The points as written add up to those of the headline.
+
+    `causes` are the rows behind it: kind, cause, points (None: a move without a size). `values`
+    has, by measure, its component, and value and status on both days.
+    """
+
+    headline: str
+    groups: tuple[tuple[str, str, str], ...] = ()
+    causes: tuple[tuple[str, str, float | None], ...] = ()
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        width = max((len(group) for group, _, _ in self.groups), default=0)
+        return "\n".join(
+            [
+                self.headline,
+                *(
+                    f"  {group:<{width}}  {points:>6}  {words}"
+                    for group, points, words in self.groups
+                ),
+            ]
+        )
+
+
+def explain_move(
+    con: duckdb.DuckDBPyConnection, account_id: str, *, before: date, day: date
+) -> Move:
+    """Say what moved an account's score from one day to a later one, and nothing else.
+
+    Args:
+        con: the published file, read-only.
+        account_id: its id.
+        before: the day to compare with.
+        day: the day to explain.
+
+    Raises:
+        ConfigError: the account has no row on `day`, with the days it has.
+    """
+    health = _row(
+        con,
+        "select * from marts.fct_account_health_daily where account_id = ? and as_of_date = ?",
+        [account_id, day],
+    )
+    if health is None:
+        raise ConfigError(_no_such_day(con, account_id, account_id, day))
+    return _moves(con, (before, day), health, _catalogue(con))
+
+
 # --- reading -------------------------------------------------------------------------------------
+
+
+def _catalogue(con: duckdb.DuckDBPyConnection) -> dict[str, _Measure]:
+    """What the measures are called and counted in."""
+    return {
+        str(measure): _Measure(str(label), str(unit or ""))
+        for measure, label, unit in con.execute(
+            "select measure, coalesce(label, measure), unit from policy.health_measures"
+        ).fetchall()
+    }
 
 
 def _row(
@@ -226,7 +284,7 @@ def _moves(
     days: tuple[date, date],
     health: Mapping[str, Any],
     catalogue: Mapping[str, _Measure],
-) -> str:
+) -> Move:
     before, day = days
     account_id = health["account_id"]
     old = _row(
@@ -237,27 +295,29 @@ def _moves(
     )
     since = day_text(before)
     if old is None:
-        return f"Since {since}: it was no customer then, so there is nothing to compare with"
+        return Move(f"Since {since}: it was no customer then, so there is nothing to compare with")
     rows = con.execute(
         "select cause_kind, cause, points from marts.health_change(?::date, ?::date) "
         "where account_id = ? order by abs(points) desc, cause_kind, cause",
         [before, day, account_id],
     ).fetchall()
     if old["health_score"] is None or health["health_score"] is None:
-        return _without_size(since, old, health, [str(row[0]) for row in rows])
-    causes = _causes(_values(con, account_id, before, day), health, rows, catalogue)
+        said = _without_size(since, old, health, [str(row[0]) for row in rows])
+        return Move(said, causes=tuple(rows))
+    values = _values(con, account_id, before, day)
+    causes = _causes(values, health, rows, catalogue)
     total = round(10 * (health["health_score"] - old["health_score"]))
     zones = (
         f", still {health['health_zone']}"
         if old["health_zone"] == health["health_zone"]
         else f", {old['health_zone']} to {health['health_zone']}"
     )
-    lines = [
+    headline = (
         f"{points_text(total)} since {since} "
         f"({old['health_score']:.1f} to {health['health_score']:.1f}{zones})"
-    ]
+    )
     if not causes:
-        return f"{lines[0]}: nothing moved"
+        return Move(f"{headline}: nothing moved")
     groups: dict[str, list[_Cause]] = {}
     for cause in causes:
         groups.setdefault(cause.group, []).append(cause)
@@ -265,13 +325,16 @@ def _moves(
         groups.items(), key=lambda item: (-abs(sum(c.points for c in item[1])), item[0])
     )
     sums = in_tenths([sum(cause.points for cause in own) for _, own in ordered], total)
-    width = max(len(group) for group, _ in ordered)
-    for (group, own), tenths in zip(ordered, sums, strict=True):
-        if tenths or any(round(10 * cause.points) for cause in own):
-            lines.append(
-                f"  {group:<{width}}  {points_text(tenths):>6}  {_read_aloud(own, tenths)}"
-            )
-    return "\n".join(lines)
+    return Move(
+        headline,
+        tuple(
+            (group, points_text(tenths), _read_aloud(own, tenths))
+            for (group, own), tenths in zip(ordered, sums, strict=True)
+            if tenths or any(round(10 * cause.points) for cause in own)
+        ),
+        tuple(rows),
+        values,
+    )
 
 
 def _read_aloud(causes: Sequence[_Cause], total: int) -> str:

@@ -15,6 +15,7 @@ import vl_convert
 from markupsafe import Markup
 
 from dagster_project.reporting.charts import AnyChart
+from dagster_project.reporting.style import ZONE_COLOURS
 
 _SVG = "http://www.w3.org/2000/svg"
 _NUMBER = re.compile(r"-?\d+\.\d+")
@@ -163,4 +164,20 @@ def sparkline(
         f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'aria-hidden="true">{levels}<path class="line" fill="none" stroke="#1F2A37" '
         f'stroke-width="1.6" stroke-linejoin="round" d="{"".join(path)}"/></svg>'
+    )
+
+
+def swing(points: float | None, largest: float, *, width: int = 120) -> Markup:
+    """A bar to the left (lost) or right (won) of a middle line; `largest` points fill a side."""
+    half = width / 2
+    drawn = ""
+    if points:
+        length = min(abs(points) / largest, 1.0) * (half - 2)
+        at = half if points > 0 else half - length
+        colour = ZONE_COLOURS["green" if points > 0 else "red"]
+        drawn = f'<rect x="{at:.1f}" width="{length:.1f}" height="8" rx="2" fill="{colour}"/>'
+    return Markup(
+        f'<svg class="swing" viewBox="0 -2 {width} 12" width="{width}" height="12" '
+        f'aria-hidden="true">{drawn}<path class="tick" d="M{half:.1f},-2v12" stroke="#1F2A37" '
+        'stroke-width="1"/></svg>'
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TABLES = {
     "pipeline.files": "Every extract file that was read: how many rows, and what became of them.",
+    "pipeline.publications": "The publications before this one, one row each.",
     "pipeline.quality_flags": "What the checks of a source mapping counted; no row was refused.",
     "pipeline.restatements": "Published days that a later run changed: late or corrected records.",
     "pipeline.publication": "The publication this file is: its number and its run's days.",
@@ -23,6 +24,13 @@ COLUMNS = {
         "unchanged_count": "Accepted rows that say what the extract before said.",
         "status": "accepted or refused (text).",
         "message": "Why the whole file was refused (text; null when accepted).",
+    },
+    "pipeline.publications": {
+        "publication_number": "1, 2, … in order of publication.",
+        "from_date": "First day that its run computed (date).",
+        "as_of_date": "Last day that its run computed (date).",
+        "config_sha256": "Fingerprint of the policy and the rules of its run (text, hexadecimal).",
+        "is_full_refresh": "Whether its run computed every day anew.",
     },
     "pipeline.quality_flags": {
         "source": "Source system (text).",

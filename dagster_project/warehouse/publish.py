@@ -23,8 +23,15 @@ from dagster_project.warehouse.runs import RunWindow, note_publication
 from dagster_project.warehouse.views import View, analyst_views
 
 PUBLIC_SCHEMAS = ("marts", "playbooks", "metrics", "policy")
-# Operational tables a reader needs to judge the data: what was read, refused and restated.
-PUBLIC_TABLES = ("pipeline.files", "pipeline.quality_flags", "pipeline.restatements")
+# Operational tables a reader needs to judge the data: what was read, refused, restated, published
+# before, and which rows no account claims.
+PUBLIC_TABLES = (
+    "pipeline.files",
+    "pipeline.publications",
+    "pipeline.quality_flags",
+    "pipeline.restatements",
+    "intermediate.int_core__unmatched_keys",
+)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"ingestion", "playbooks", "infohub", "reporting", "proof", "sampling"}),
     frozenset({"checking"}),
     frozenset({"defs", "definitions"}),
+    frozenset({"ui"}),
     frozenset({"cli"}),
 )
 WALL_CLOCK_SQL = re.compile(

@@ -208,6 +208,7 @@ def test_publication_holds_public_tables_views_and_comments_only(settings: Setti
         assert {name for (name,) in names.fetchall()} == {
             "marts.fct_daily",
             "marts.dim_account",
+            "pipeline.publications",
             "pipeline.publication",
             "pipeline.restatements",
             "pipeline.lineage",

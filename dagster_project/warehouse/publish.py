@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -20,7 +21,7 @@ from dagster_project.settings import Settings
 from dagster_project.warehouse import meaning
 from dagster_project.warehouse.connection import STORAGE_VERSION, connect
 from dagster_project.warehouse.runs import RunWindow, note_publication
-from dagster_project.warehouse.views import View, analyst_views
+from dagster_project.warehouse.views import LEDGER, LEDGER_VIEW, View, analyst_views, look_backs
 
 PUBLIC_SCHEMAS = ("marts", "playbooks", "metrics", "policy")
 # Operational tables a reader needs to judge the data: what was read, refused and restated.
@@ -152,6 +153,7 @@ def _build(
         counts = _copy_tables(con, catalog, window, daily_tables if continues else set())
         _copy_views(con, catalog)
         con.execute(f"create schema if not exists {quoted(catalog)}.pipeline")
+        _keep_ledger(con, catalog, window, daily_tables)
         con.execute(
             f"create or replace table {quoted(catalog)}.pipeline.publication as "
             "select coalesce(max(publication_number), 0) + 1 as publication_number, "
@@ -296,7 +298,6 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
         "where database_name = ? and not internal and list_contains(?, schema_name) order by all",
         [build, list(PUBLIC_SCHEMAS)],
     ).fetchall()
-    own_name = re.compile(rf'(?<![\w"])(?:"{re.escape(build)}"|{re.escape(build)})\.')
     for schema, view in con.execute(
         "select schema_name, view_name from duckdb_views() "
         "where database_name = ? and not internal",
@@ -304,10 +305,10 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
     ).fetchall():
         con.execute(f"drop view {quoted(catalog, schema, view)}")
     waiting = {
-        (schema, view): own_name.sub("", sql.strip().rstrip(";")) for schema, view, sql in views
+        (schema, view): _without_catalog(sql, build) for schema, view, sql in views
     }
     functions = [
-        (schema, name, parameters, own_name.sub("", sql))
+        (schema, name, parameters, _without_catalog(sql, build))
         for schema, name, parameters, sql in con.execute(
             "select schema_name, function_name, parameters, macro_definition "
             "from duckdb_functions() where database_name = ? and function_type = 'table_macro' "
@@ -338,6 +339,75 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
             )
     finally:
         con.execute(f"use {quoted(build)}")
+
+
+def _keep_ledger(
+    con: duckdb.DuckDBPyConnection, catalog: str, window: RunWindow, daily_tables: set[str]
+) -> None:
+    """Store the published day's change ledger, and let its view read what is stored.
+
+    The view splits moves of every day and looks back from each, so every reader of one day would
+    read months of the widest table. Here it runs once, over copies of the few days it compares.
+    """
+    build = _build_catalog(con)
+    schema, view = LEDGER_VIEW.split(".")
+    found = con.execute(
+        "select sql from duckdb_views() "
+        "where database_name = ? and schema_name = ? and view_name = ?",
+        [build, schema, view],
+    ).fetchone()
+    if found is None:
+        return
+    day = window.as_of_date
+    # Literals: with them a scan reads the blocks of these days and no others.
+    days = ", ".join(
+        f"date '{one}'" for one in [day, *(day - timedelta(days=back) for back in look_backs(con))]
+    )
+    con.execute("attach ':memory:' as scratch")
+    try:
+        for name in sorted(_tables_read(con, found[0])):
+            table = quoted("scratch", *name.split("."))
+            con.execute(f"create schema if not exists {quoted('scratch', name.split('.')[0])}")
+            con.execute(
+                f"create table {table} as from {quoted(build, *name.split('.'))}"
+                + (f" where as_of_date in ({days})" if name in daily_tables else "")
+            )
+        con.execute("use scratch")
+        con.execute(_without_catalog(found[0], build))
+        con.execute(f"use {quoted(build)}")
+        con.execute(
+            f"create or replace table {quoted(catalog, *LEDGER.split('.'))} as "
+            f"from {quoted('scratch', schema, view)} where as_of_date = ? order by all",
+            [day],
+        )
+    finally:
+        con.execute(f"use {quoted(build)}")
+        con.execute("detach scratch")
+    con.execute(f"use {quoted(catalog)}")
+    try:
+        con.execute(f"create or replace view {quoted(schema, view)} as from {LEDGER}")
+    finally:
+        con.execute(f"use {quoted(build)}")
+
+
+def _tables_read(con: duckdb.DuckDBPyConnection, view_sql: str) -> set[str]:
+    """`schema.table` of the tables that a view's definition reads, views and CTEs left out."""
+    known = con.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() "
+        "where database_name = current_catalog()"
+    ).fetchall()
+    plain = view_sql.replace('"', "")
+    return {
+        name
+        for (name,) in known
+        if re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", plain) is not None
+    }
+
+
+def _without_catalog(sql: str, catalog: str) -> str:
+    """A definition whose names do not say which file they are in."""
+    own_name = rf'(?<![\w"])(?:"{re.escape(catalog)}"|{re.escape(catalog)})\.'
+    return re.sub(own_name, "", sql.strip().rstrip(";"))
 
 
 def _create_views(

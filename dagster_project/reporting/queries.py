@@ -50,12 +50,12 @@ class Snapshot:
     def has_table(self, name: str) -> bool:
         """Whether the file holds a table `schema.table`."""
         schema, table = name.split(".")
-        row = self.con.execute(
+        [(count,)] = self.con.execute(
             "select count(*) from duckdb_tables() where database_name = current_catalog() "
             "and schema_name = ? and table_name = ?",
             [schema, table],
-        ).fetchone()
-        return bool(row and row[0])
+        ).fetchall()
+        return bool(count)
 
 
 _DAY = "$as_of::date"

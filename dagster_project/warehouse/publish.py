@@ -304,9 +304,7 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
         [catalog],
     ).fetchall():
         con.execute(f"drop view {quoted(catalog, schema, view)}")
-    waiting = {
-        (schema, view): _without_catalog(sql, build) for schema, view, sql in views
-    }
+    waiting = {(schema, view): _without_catalog(sql, build) for schema, view, sql in views}
     functions = [
         (schema, name, parameters, _without_catalog(sql, build))
         for schema, name, parameters, sql in con.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     for name in ("money", "number", "percent", "signed", "measured", "change", "day", "long_day"):
         made.filters[name] = getattr(words, name)
@@ -44,6 +45,12 @@ def environment() -> jinja2.Environment:
         plural=words.plural,
     )
     return made
+
+
+def macro(template: str, name: str) -> Callable[..., Markup]:
+    """A macro of a template, for parts that many pages share."""
+    found: Callable[..., Markup] = getattr(environment().get_template(template).module, name)
+    return found
 
 
 @cache
@@ -85,6 +92,7 @@ def paper_page(template: str, values: Mapping[str, Any]) -> str:
     )
 
 
+@cache
 def _hash(text: str) -> str:
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

@@ -25,6 +25,7 @@ PRODUCT = "-//customer-success-pipeline//calls//EN"
 _DOMAIN = "calls.customer-success-pipeline.invalid"
 # A line longer than this many bytes is folded; characters of TEXT that are escaped.
 _LINE_LIMIT = 75
+_CONTENT_LINE: Any = Contentline
 _MARKS = frozenset("\\;,\r\n")
 
 _CALLS = """
@@ -223,5 +224,5 @@ def _folded(line: str) -> str:
         # Between a mark of escape and what it escapes the library does not cut.
         if not any(piece.endswith(("\\", "^")) for piece in pieces):
             return "\r\n ".join(pieces)
-    folded: str = Contentline(line).to_ical().decode()
-    return folded
+    folded: bytes = _CONTENT_LINE(line).to_ical()
+    return folded.decode()

@@ -440,19 +440,19 @@ def _keep_ledger(
     if found is None:
         return
     day = window.as_of_date
-    # Literals: with them a scan reads the blocks of these days and no others.
-    days = ", ".join(
-        f"date '{one}'" for one in [day, *(day - timedelta(days=back) for back in look_backs(con))]
-    )
+    days = [day, *(day - timedelta(days=back) for back in look_backs(con))]
     con.execute("attach ':memory:' as scratch")
     try:
         for name in sorted(_tables_read(con, found[0])):
-            table = quoted("scratch", *name.split("."))
-            con.execute(f"create schema if not exists {quoted('scratch', name.split('.')[0])}")
-            con.execute(
-                f"create table {table} as from {quoted(build, *name.split('.'))}"
-                + (f" where as_of_date in ({days})" if name in daily_tables else "")
+            table = quoted(build, *name.split("."))
+            # A scan for one day reads that day's blocks; one for a list of days reads all between.
+            rows = (
+                " union all ".join(f"from {table} where as_of_date = date '{one}'" for one in days)
+                if name in daily_tables
+                else f"from {table}"
             )
+            con.execute(f"create schema if not exists {quoted('scratch', name.split('.')[0])}")
+            con.execute(f"create table {quoted('scratch', *name.split('.'))} as {rows}")
         con.execute("use scratch")
         con.execute(_without_catalog(found[0], build))
         con.execute(f"use {quoted(build)}")

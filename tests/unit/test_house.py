@@ -15,7 +15,9 @@ PACKAGE = PROJECT_ROOT / "dagster_project"
 
 # Floors from the ground; a module imports from lower floors or from its own room only.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "settings", "progress", "sentences", "yaml_lines", "expressions"}),
+    frozenset(
+        {"errors", "settings", "progress", "sentences", "templating", "yaml_lines", "expressions"}
+    ),
     frozenset({"contracts"}),
     frozenset({"warehouse", "policy"}),
     frozenset({"ingestion", "playbooks", "infohub", "reporting", "proof", "sampling"}),

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from dagster_project.reporting import style, svg, words
 from dagster_project.reporting.report import theme
+from dagster_project.templating import RowEnvironment
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,7 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 @cache
 def environment() -> jinja2.Environment:
     """Every text is escaped, and a name that a template does not know is an error."""
-    made = jinja2.Environment(
+    made = RowEnvironment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -21,6 +21,14 @@ def write_day(con: duckdb.DuckDBPyConnection, folder: Path, as_of: date) -> Repo
     return write_report(con, folder, as_of)
 
 
+def account_count(con: duckdb.DuckDBPyConnection, as_of: date) -> int:
+    """Accounts of a day."""
+    [(count,)] = con.execute(
+        "select count(*) from marts.fct_account_health_daily where as_of_date = ?", [as_of]
+    ).fetchall()
+    return int(count)
+
+
 def published_day(con: duckdb.DuckDBPyConnection, as_of: date | None) -> date:
     """The day asked for, or the published one.
 

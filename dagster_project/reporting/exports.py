@@ -20,6 +20,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -98,10 +99,12 @@ def write_exports(
     out_dir: Path,
     as_of: date,
     add_files: Callable[[Path], None] | None = None,
+    beside: Callable[[Path], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> Path:
     """Write `<out_dir>/<as_of>/` and return its path; the folder appears whole or not at all.
 
     `add_files` puts further files (workbook, queues) into the folder before the manifest is made.
+    What `beside` opens on the folder works while that is done, and has ended when it closes.
 
     Raises:
         CspError: the files could not be written (a full disk, no permission); an earlier folder
@@ -113,9 +116,10 @@ def write_exports(
         _remove_leftovers(out_dir, as_of)
         folder = Path(tempfile.mkdtemp(prefix=f".{as_of.isoformat()}.", dir=out_dir))
         try:
-            contents = _write_tables(con, folder / "tables", as_of)
-            if add_files is not None:
-                add_files(folder)
+            with beside(folder):
+                contents = _write_tables(con, folder / "tables", as_of)
+                if add_files is not None:
+                    add_files(folder)
             _write_manifest(folder, as_of, contents)
             folder.chmod(0o755)
             _swap(folder, target)

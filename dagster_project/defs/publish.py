@@ -25,9 +25,9 @@ from dagster_project.defs.resources import WRITER_POOL, Installation
 from dagster_project.errors import CspError
 from dagster_project.playbooks import write_queues
 from dagster_project.playbooks.changes import stage_changes, write_changes
-from dagster_project.progress import say, stage
-from dagster_project.reporting.day import account_count, published_day, write_day
-from dagster_project.reporting.exports import replace_files, write_exports
+from dagster_project.progress import stage
+from dagster_project.reporting.day import account_count, say_note, write_day
+from dagster_project.reporting.exports import write_exports
 from dagster_project.reporting.report import ReportFiles
 from dagster_project.settings import Settings
 from dagster_project.warehouse import connect, current_window, publish_snapshot
@@ -81,7 +81,7 @@ def export_day(settings: Settings, snapshot: Path) -> None:
         def add_files(folder: Path) -> None:
             if not is_large:
                 with stage("report"):
-                    _say(write_day(con, folder, as_of))
+                    say_note(write_day(con, folder, as_of))
             write_queues(build, folder / "actions", as_of)
             write_changes(build, folder / "actions", as_of)
             write_calendars(build, folder / "calendar", as_of)
@@ -111,7 +111,7 @@ def _report_beside(settings: Settings, snapshot: Path, folder: Path, as_of: date
         yield
         try:
             with stage("report"):
-                _say(writing.result())
+                say_note(writing.result())
         except BrokenProcessPool as error:
             raise CspError(
                 "the process that writes the report died — free memory, or set CSP_THREADS=1 to "
@@ -123,25 +123,6 @@ def write_day_of_file(settings: Settings, snapshot: Path, folder: Path, as_of: d
     """Write report, workbook and dictionary into a folder, from a file that nobody writes."""
     with connect(snapshot, settings, read_only=True) as con:
         return write_day(con, folder, as_of)
-
-
-def report_day(settings: Settings, as_of: date | None) -> Path:
-    """Write report, workbook and dictionary of a day again, from the published file alone.
-
-    Raises:
-        ConfigError: the published file does not hold the day.
-        CspError: nothing is published yet, or the files cannot be written.
-    """
-    with connect(settings.published, settings, read_only=True) as con:
-        day = published_day(con, as_of)
-        return replace_files(
-            settings.exports, day, lambda folder: _say(write_day(con, folder, day))
-        )
-
-
-def _say(files: ReportFiles) -> None:
-    if files.note:
-        say(files.note)
 
 
 def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:

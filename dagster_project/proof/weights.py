@@ -16,7 +16,6 @@ from math import ceil
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LinearRegression  # type: ignore[import-untyped]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -134,6 +133,11 @@ def _descend(
     features: Floats, lost: Bools, target: Floats, strength: float
 ) -> tuple[float, Floats]:
     """Minimise negative log-likelihood + strength / 2 * |weights - target|^2, weights >= 0."""
+    # Takes more than a second to import, and every run imports this package for its tables.
+    from sklearn.linear_model import (  # type: ignore[import-untyped]  # noqa: PLC0415
+        LinearRegression,
+    )
+
     y = lost.astype(np.float64)
     share = float(y.mean())
     weights = np.maximum(target, 0.0)

@@ -246,8 +246,8 @@ def _explain(call: argparse.Namespace) -> None:
 
 
 def _report(call: argparse.Namespace) -> None:
-    from dagster_project.defs.publish import report_day
     from dagster_project.progress import listening
+    from dagster_project.reporting.day import report_day
 
     with listening():
         print(report_day(_settings(call), call.as_of))

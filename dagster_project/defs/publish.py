@@ -2,7 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,12 @@ from dagster_project.defs.infohub import (
 )
 from dagster_project.defs.playbooks import TABLES
 from dagster_project.defs.resources import WRITER_POOL, Installation
+from dagster_project.errors import CspError
 from dagster_project.playbooks import write_queues
 from dagster_project.playbooks.changes import stage_changes, write_changes
-from dagster_project.progress import say, stage
-from dagster_project.reporting.day import published_day, write_day
-from dagster_project.reporting.exports import replace_files, write_exports
+from dagster_project.progress import stage
+from dagster_project.reporting.day import account_count, say_note, write_day
+from dagster_project.reporting.exports import write_exports
 from dagster_project.reporting.report import ReportFiles
 from dagster_project.settings import Settings
 from dagster_project.warehouse import connect, current_window, publish_snapshot
@@ -30,6 +35,8 @@ from dagster_project.warehouse.runs import next_publication_number, note_counts
 
 SNAPSHOT_KEY = dg.AssetKey(["published", "analytics"])
 EXPORTS_KEY = dg.AssetKey(["published", "exports"])
+# From so many accounts on the report is worth a process of its own, which takes a second to start.
+LARGE_DAY = 2000
 
 
 def config_sha256(settings: Settings) -> str:
@@ -69,34 +76,53 @@ def export_day(settings: Settings, snapshot: Path) -> None:
         connect(snapshot, settings, read_only=True) as con,
     ):
         as_of = current_window(build).as_of_date
+        is_large = settings.threads > 1 and account_count(con, as_of) >= LARGE_DAY
 
         def add_files(folder: Path) -> None:
-            with stage("report"):
-                _say(write_day(con, folder, as_of))
+            if not is_large:
+                with stage("report"):
+                    say_note(write_day(con, folder, as_of))
             write_queues(build, folder / "actions", as_of)
             write_changes(build, folder / "actions", as_of)
             write_calendars(build, folder / "calendar", as_of)
 
-        write_exports(con, settings.exports, as_of, add_files)
-
-
-def report_day(settings: Settings, as_of: date | None) -> Path:
-    """Write report, workbook and dictionary of a day again, from the published file alone.
-
-    Raises:
-        ConfigError: the published file does not hold the day.
-        CspError: nothing is published yet, or the files cannot be written.
-    """
-    with connect(settings.published, settings, read_only=True) as con:
-        day = published_day(con, as_of)
-        return replace_files(
-            settings.exports, day, lambda folder: _say(write_day(con, folder, day))
+        write_exports(
+            con,
+            settings.exports,
+            as_of,
+            add_files,
+            lambda folder: (
+                _report_beside(settings, snapshot, folder, as_of) if is_large else nullcontext()
+            ),
         )
 
 
-def _say(files: ReportFiles) -> None:
-    if files.note:
-        say(files.note)
+@contextmanager
+def _report_beside(settings: Settings, snapshot: Path, folder: Path, as_of: date) -> Iterator[None]:
+    """Write the report in a process of its own while the context lasts; wait for it at the end.
+
+    Raises:
+        CspError: that process died (of a lack of memory, for example).
+    """
+    # The process needs no secret and shares the machine with this one.
+    own = settings.model_copy(update={"webhook_url": None, "webhook_secret": None, "threads": 1})
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        writing = pool.submit(write_day_of_file, own, snapshot, folder, as_of)
+        yield
+        try:
+            with stage("report"):
+                say_note(writing.result())
+        except BrokenProcessPool as error:
+            raise CspError(
+                "the process that writes the report died — free memory, or set CSP_THREADS=1 to "
+                "write it in this process, then run again; the previous publication is untouched"
+            ) from error
+
+
+def write_day_of_file(settings: Settings, snapshot: Path, folder: Path, as_of: date) -> ReportFiles:
+    """Write report, workbook and dictionary into a folder, from a file that nobody writes."""
+    with connect(snapshot, settings, read_only=True) as con:
+        return write_day(con, folder, as_of)
 
 
 def publish_assets(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:

@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from dagster_project.errors import ConfigError, Fault
 from dagster_project.infohub.people import BEGIN, END, BrokenBlockError, split
+from dagster_project.templating import SandboxedRowEnvironment
 
 TRIAGE = "health_triage.md.j2"
 PLAN = "account_plan.md.j2"
 PREP = "prep"
 NOTHING = "—"
+_NOTHING = Markup(NOTHING)
 _HARMLESS = re.compile(r"[A-Za-z][A-Za-z0-9 ,@%'-]*(?:\.[A-Za-z0-9 ,@%'-]+)*\Z")
 _SPECIAL = re.compile(r"([\\`*_\[\]|~^$])")
 _LINE_START = re.compile(r"^([#+=:-]|\d{1,9}(?=[.)]))")
@@ -61,7 +62,7 @@ def _printed(value: object) -> Markup:
     if isinstance(value, Markup):
         return value
     if value is None:
-        return Markup(NOTHING)
+        return _NOTHING
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, bool):
@@ -134,7 +135,7 @@ class Templates:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environment = ImmutableSandboxedEnvironment(
+        self._environment = SandboxedRowEnvironment(
             loader=FileSystemLoader(folder),
             undefined=StrictUndefined,
             autoescape=True,

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 # Words that no YAML reader takes for anything but themselves.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ -][A-Za-z0-9_]+)*\Z")
@@ -41,7 +42,10 @@ def _mapping(values: Mapping[str, object], indent: str, lines: list[str], first:
     for key, value in values.items():
         head = f"{lead}{_text(key)}:"
         lead = indent
-        if isinstance(value, Mapping) and value:
+        write = _SCALARS.get(type(value))
+        if write is not None:
+            lines.append(f"{head} {write(value)}")
+        elif isinstance(value, Mapping) and value:
             lines.append(head)
             _mapping(value, indent + "  ", lines)
         elif _is_list(value) and value:
@@ -53,7 +57,7 @@ def _mapping(values: Mapping[str, object], indent: str, lines: list[str], first:
 
 def _sequence(values: Sequence[object], indent: str, lines: list[str]) -> None:
     for value in values:
-        if isinstance(value, Mapping) and value:
+        if (type(value) is dict or isinstance(value, Mapping)) and value:
             _mapping(value, indent + "  ", lines, first=f"{indent}- ")
         elif _is_list(value) and value:
             lines.append(f"{indent}-")
@@ -81,10 +85,8 @@ def _scalar(value: object) -> str:
 
 
 def _float(value: float) -> str:
-    if math.isnan(value):
-        return ".nan"
-    if math.isinf(value):
-        return ".inf" if value > 0 else "-.inf"
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     text = repr(value)
     # YAML 1.1 reads 1e-07 as a text; the point makes it a number.
     return text.replace("e", ".0e", 1) if "e" in text and "." not in text else text
@@ -101,3 +103,14 @@ def _text(value: str) -> str:
 def _escaped(char: str) -> str:
     code = ord(char)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+# By exact type, because most values are of one of these; others are asked for what they are.
+_SCALARS: dict[type, Callable[[Any], str]] = {
+    str: _text,
+    float: _float,
+    int: str,
+    date: date.isoformat,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda _: "null",
+}

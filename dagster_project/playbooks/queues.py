@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,14 +45,23 @@ def write_queues(con: duckdb.DuckDBPyConnection, out_dir: Path, as_of: date) -> 
         " else 3 end, actions.due_on, actions.action_id",
     )
     lines: dict[str, list[str]] = {agent: [] for agent in AGENTS}
+    plans: dict[tuple[Any, ...], dict[str, str]] = {}
     for action in actions:
         definition = definitions.get(action["playbook_id"], {})
-        links = _links(files.get(action["account_id"], []), action, definition, as_of)
-        record = _record(action, definition, as_of) | {"infohub": links}
-        lines[action["owner_role"]].append(json_line({**record, "queue_role": "owner"}))
+        evidence: dict[str, Any] = json.loads(action["evidence"])
+        links = _links(files.get(action["account_id"], []), action, evidence, definition, as_of)
+        # What the playbook gives an action is the same for many and most of the text: put into
+        # words once.
+        given = (action["playbook_id"], *_plan_inputs(action, evidence))
+        plan = plans.get(given)
+        if plan is None:
+            plan = plans[given] = _json_texts(_plan_part(definition, *given[1:]))
+        own = _own_part(action, evidence, as_of) | {"infohub": links, "queue_role": "owner"}
+        record = _json_texts(own) | plan
+        lines[action["owner_role"]].append(_line_of(record))
         helps = _NOTES_AGENT in definition.get("supporting_roles", [])
-        if helps and action["owner_role"] != _NOTES_AGENT and record["call_type"]:
-            lines[_NOTES_AGENT].append(json_line({**record, "queue_role": "support"}))
+        if helps and action["owner_role"] != _NOTES_AGENT and own["call_type"]:
+            lines[_NOTES_AGENT].append(_line_of(record | {"queue_role": '"support"'}))
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = []
     for agent in AGENTS:
@@ -75,8 +85,13 @@ def action_records(
         con, "actions.action_id in (select unnest(?))", "actions.action_id", [list(action_ids)]
     ):
         definition = definitions.get(action["playbook_id"], {})
-        links = _links(files.get(action["account_id"], []), action, definition, as_of)
-        record = _record(action, definition, as_of) | {"infohub": links}
+        evidence: dict[str, Any] = json.loads(action["evidence"])
+        links = _links(files.get(action["account_id"], []), action, evidence, definition, as_of)
+        record = {
+            **_own_part(action, evidence, as_of),
+            **_plan_part(definition, *_plan_inputs(action, evidence)),
+            "infohub": links,
+        }
         if action["closed_on"] is not None:
             record = {key: value for key, value in record.items() if key not in _PLAN}
         ending = ("closed_on", "close_reason", "cancel_reason", "outcome", "objective_status")
@@ -115,34 +130,86 @@ def json_line(record: Mapping[str, Any]) -> str:
 
     Marks that some readers take for the end of a line are escaped: a name may hold them.
     """
-    text = json.dumps(record, ensure_ascii=False, sort_keys=True, default=str)
-    for mark in ("\u0085", "\u2028", "\u2029"):
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return text + "\n"
+    return _line_of(_json_texts(record))
 
 
-def _record(
-    action: Mapping[str, Any], definition: Mapping[str, Any], as_of: date
+def _line_of(texts: Mapping[str, str]) -> str:
+    """A line of JSON from the texts of its values, names in order."""
+    line = ", ".join([f'"{name}": {texts[name]}' for name in sorted(texts)])
+    if not line.isascii():
+        for mark in ("\u0085", "\u2028", "\u2029"):
+            line = line.replace(mark, f"\\u{ord(mark):04x}")
+    return f"{{{line}}}\n"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _json_texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _json_text(value) for name, value in values.items()}
+
+
+def _json_text(value: Any) -> str:
+    # Most values are one of these; the encoder would be set up anew for each.
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if type(value) is int:
+        return str(value)
+    if type(value) is date:
+        return f'"{value}"'
+    return _ENCODER.encode(value)
+
+
+def _plan_inputs(
+    action: Mapping[str, Any], evidence: Mapping[str, Any]
+) -> tuple[date, str | None, str | None]:
+    """What of an action decides what its playbook says about it."""
+    return action["opened_on"], evidence.get("call_type"), evidence.get("weakest_component")
+
+
+def _plan_part(
+    definition: Mapping[str, Any],
+    opened_on: date,
+    call_type: str | None,
+    weakest_component: str | None,
 ) -> dict[str, Any]:
-    evidence: dict[str, Any] = json.loads(action["evidence"])
-    call_type = evidence.get("call_type")
-    opened_on: date = action["opened_on"]
-    steps = [
-        {
-            "step_id": step["id"],
-            "owner_role": step["owner"],
-            "due_on": opened_on + timedelta(days=step["day"]),
-            "do": step["do"],
-            "done_when": step["done_when"],
-        }
-        for step in definition.get("steps", [])
-    ]
+    """What the playbook says: the same for every action of one day, call type and weakness."""
     interventions = [
         {key: one[key] for key in ("name", "component", "weeks_min", "weeks_max", "do")}
         for one in definition.get("interventions", [])
-        if one["component"] == evidence.get("weakest_component")
+        if one["component"] == weakest_component
     ]
     agendas = [one for one in definition.get("agendas", []) if one["call_type"] == call_type]
+    return {
+        "playbook_name": definition.get("name"),
+        "supporting_roles": definition.get("supporting_roles", []),
+        "escalation_path": definition.get("escalation", []),
+        "steps": [
+            {
+                "step_id": step["id"],
+                "owner_role": step["owner"],
+                "due_on": opened_on + timedelta(days=step["day"]),
+                "do": step["do"],
+                "done_when": step["done_when"],
+            }
+            for step in definition.get("steps", [])
+        ],
+        "checklist": definition.get("checklist", []),
+        "agenda": agendas[0] if agendas else None,
+        "intervention": interventions[0] if interventions else None,
+        "objective": definition.get("objective"),
+        "follow_ups": definition.get("follow_ups", []),
+    }
+
+
+def _own_part(
+    action: Mapping[str, Any], evidence: Mapping[str, Any], as_of: date
+) -> dict[str, Any]:
+    """What is the action's own: whose it is, why, since when and until when."""
     return {
         "schema_version": SCHEMA_VERSION,
         "idempotency_key": f"{action['action_id']}:{action['status']}:"
@@ -152,7 +219,6 @@ def _record(
         "source": action["source"],
         "title": action["title"],
         "playbook_id": action["playbook_id"],
-        "playbook_name": definition.get("name"),
         "playbook_version": action["playbook_version"],
         "rule_id": action["rule_id"],
         "rule_version": action["rule_version"],
@@ -166,29 +232,21 @@ def _record(
         },
         "scope": action["scope"],
         "solution_area": action["solution_area"],
-        "call_type": call_type,
+        "call_type": evidence.get("call_type"),
         "severity": action["severity"],
         "status": action["status"],
         "owner_role": action["owner_role"],
         "owner": action["owner"],
         "is_unassigned": action["is_unassigned"],
-        "supporting_roles": definition.get("supporting_roles", []),
         "why": write_why(
             action["why"] or (MEETING_WHY if action["source"] == "meeting" else ""), evidence
         ),
         "evidence": evidence,
-        "opened_on": opened_on,
+        "opened_on": action["opened_on"],
         "due_on": action["due_on"],
         "plan_due_on": action["plan_due_on"],
         "days_past_due": max((as_of - action["due_on"]).days, 0),
         "escalation_level": action["escalation_level"],
-        "escalation_path": definition.get("escalation", []),
-        "steps": steps,
-        "checklist": definition.get("checklist", []),
-        "agenda": agendas[0] if agendas else None,
-        "intervention": interventions[0] if interventions else None,
-        "objective": definition.get("objective"),
-        "follow_ups": definition.get("follow_ups", []),
     }
 
 
@@ -201,11 +259,25 @@ class _File:
     call_type: str | None
     slot_number: int | None
 
+    @cached_property
+    def within(self) -> str:
+        """The path within the account's folder."""
+        return self.path.split("/", 2)[-1]
+
     def follows(self, pattern: str) -> bool:
         """Whether the file is what a playbook calls `pattern`, whatever its date."""
-        where = re.escape(pattern).replace(r"\{date\}", r"[0-9-]+").replace(r"\{year\}", r"[0-9]+")
-        tail = ".*" if pattern.endswith("/") else ""
-        return re.fullmatch(rf"[^/]+/[^/]+/{where}{tail}", self.path) is not None
+        if "{" in pattern:
+            return _dated(pattern).fullmatch(self.within) is not None
+        if pattern.endswith("/"):
+            return self.within.startswith(pattern)
+        return self.within == pattern
+
+
+@cache
+def _dated(pattern: str) -> re.Pattern[str]:
+    """Paths that a pattern with a date or a year stands for."""
+    where = re.escape(pattern).replace(r"\{date\}", r"[0-9-]+").replace(r"\{year\}", r"[0-9]+")
+    return re.compile(where + (".*" if pattern.endswith("/") else ""))
 
 
 def _infohub_files(con: duckdb.DuckDBPyConnection) -> dict[str, list[_File]]:
@@ -227,6 +299,7 @@ def _infohub_files(con: duckdb.DuckDBPyConnection) -> dict[str, list[_File]]:
 def _links(
     files: Sequence[_File],
     action: Mapping[str, Any],
+    evidence: Mapping[str, Any],
     definition: Mapping[str, Any],
     as_of: date,
 ) -> list[str]:
@@ -235,7 +308,6 @@ def _links(
     Of dated reports it is the one of the action's own day, else the newest before it; of the packs
     for calls, those of the action's call.
     """
-    evidence: dict[str, Any] = json.loads(action["evidence"])
     links: list[str] = []
     for pattern in definition.get("infohub", []):
         fits = [file for file in files if file.follows(pattern)]

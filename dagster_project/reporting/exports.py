@@ -20,6 +20,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -36,7 +37,7 @@ MANIFEST = "manifest.json"
 # The date that ends a row of a history, in order of preference; null means it has not ended yet.
 _ENDS = ("valid_to_on", "closed_on", "decided_on", "occurred_on")
 _TEXT_TYPES = ("VARCHAR", "ENUM", "JSON")
-_FORMULA_START = r"^[=+\-@\t\r]"
+_FORMULA_STARTS = "'=', '+', '-', '@', chr(9), chr(13)"
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,12 @@ def write_exports(
     out_dir: Path,
     as_of: date,
     add_files: Callable[[Path], None] | None = None,
+    beside: Callable[[Path], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> Path:
     """Write `<out_dir>/<as_of>/` and return its path; the folder appears whole or not at all.
 
     `add_files` puts further files (workbook, queues) into the folder before the manifest is made.
+    What `beside` opens on the folder works while that is done, and has ended when it closes.
 
     Raises:
         CspError: the files could not be written (a full disk, no permission); an earlier folder
@@ -113,9 +116,10 @@ def write_exports(
         _remove_leftovers(out_dir, as_of)
         folder = Path(tempfile.mkdtemp(prefix=f".{as_of.isoformat()}.", dir=out_dir))
         try:
-            contents = _write_tables(con, folder / "tables", as_of)
-            if add_files is not None:
-                add_files(folder)
+            with beside(folder):
+                contents = _write_tables(con, folder / "tables", as_of)
+                if add_files is not None:
+                    add_files(folder)
             _write_manifest(folder, as_of, contents)
             folder.chmod(0o755)
             _swap(folder, target)
@@ -186,28 +190,30 @@ def _write_tables(
 ) -> dict[str, tuple[int, str]]:
     """Write every public table twice; by file name the number of rows and which rows they are."""
     contents: dict[str, tuple[int, str]] = {}
+    con.execute("set preserve_insertion_order = true")
     for table in public_tables(con):
         (folder / table.schema).mkdir(parents=True, exist_ok=True)
         rows = rows_to_export(table)
         # Sorted once, written twice.
+        ordered = ", ".join(_quoted(name) for name in table.column_names)
         con.execute(
             "create or replace temp table export_rows as "
             f"select * from {_quoted(table.schema, table.name)} "
-            f"where {rows.condition.replace('$as_of', _literal(as_of.isoformat()))}"
+            f"where {rows.condition.replace('$as_of', _literal(as_of.isoformat()))} "
+            f"order by {ordered}"
         )
-        ordered = f"{', '.join(_quoted(name) for name in table.column_names)}"
         cells = ", ".join(_csv_cell(name, data_type) for name, data_type in table.columns)
         count = con.execute("select count(*) from export_rows").fetchone()
         assert count is not None
         for suffix, query, options in (
             (
                 "parquet",
-                f"select * from export_rows order by {ordered}",
+                "select * from export_rows order by rowid",
                 "format parquet, compression zstd",
             ),
             (
                 "csv",
-                f"select {cells} from export_rows order by {_source_columns(table)}",
+                f"select {cells} from export_rows order by rowid",
                 "format csv, header true",
             ),
         ):
@@ -219,18 +225,13 @@ def _write_tables(
     return contents
 
 
-def _source_columns(table: PublicTable) -> str:
-    """Order by the stored values, not by the CSV cells that carry the same names."""
-    return ", ".join(f"export_rows.{_quoted(name)}" for name in table.column_names)
-
-
 def _csv_cell(name: str, data_type: str) -> str:
     column = f"export_rows.{_quoted(name)}"
     if not data_type.startswith(_TEXT_TYPES):
         return f"{column} as {_quoted(name)}"
     text = f"{column}::varchar"
     return (
-        f"case when regexp_matches({text}, {_literal(_FORMULA_START)}) "
+        f"case when left({text}, 1) in ({_FORMULA_STARTS}) "
         f"then '''' || {text} else {text} end as {_quoted(name)}"
     )
 

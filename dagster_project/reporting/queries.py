@@ -8,7 +8,8 @@ here it is only selected, counted and added up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from functools import cached_property
 
 import duckdb
 import polars as pl
@@ -40,6 +41,10 @@ class Snapshot:
 
     def components(self) -> tuple[str, ...]:
         """The components of the score, in their order."""
+        return self._components
+
+    @cached_property
+    def _components(self) -> tuple[str, ...]:
         return views.components(self.con)
 
     def has_table(self, name: str) -> bool:
@@ -176,13 +181,19 @@ def score_moves(snapshot: Snapshot, days: int = CHANGE_DAYS) -> pl.DataFrame:
     Columns account_id, cause_kind, cause, points; largest first within an account. The points of
     an account add up to its move.
     """
+    compared = snapshot.as_of - timedelta(days=days)
+    source = "marts.health_change($compared::date, $as_of::date)"
+    if snapshot.has_table(views.LEDGER):
+        # The published day's moves are stored; any other pair of days is computed.
+        stored = f"from {views.LEDGER} where as_of_date = $as_of and compared_to_date = $compared"
+        if snapshot.frame(f"select count(*) as n {stored}", compared=compared)["n"].item():
+            source = f"({stored})"
     return snapshot.frame(
-        "select account_id, cause_kind, cause, points "
-        "from marts.health_change($as_of::date - $days::integer, $as_of::date) "
+        f"select account_id, cause_kind, cause, points from {source} "
         # A score that began or ended moved by no number of points.
         "where points is not null "
         "order by account_id, abs(points) desc, cause_kind, cause",
-        days=days,
+        compared=compared,
     )
 
 

@@ -8,6 +8,8 @@ TABLES = {
     "pipeline.quality_flags": "What the checks of a source mapping counted; no row was refused.",
     "pipeline.restatements": "Published days that a later run changed: late or corrected records.",
     "pipeline.publication": "The publication this file is: its number and its run's days.",
+    "pipeline.health_ledger": "What moved each account's score until the published day, stored: "
+    "ask marts.fct_health_change, which reads it.",
     "pipeline.lineage": "Which table is made of which: one row per table and table it reads.",
 }
 COLUMNS = {
@@ -51,6 +53,14 @@ COLUMNS = {
         "publication_number": "1, 2, … in order of publication.",
         "from_date": "First day that its run computed (date).",
         "as_of_date": "The published day: the last day that its run computed (date).",
+    },
+    "pipeline.health_ledger": {
+        "account_id": "Account (text).",
+        "as_of_date": "The published day (date).",
+        "compared_to_date": "The earlier day it is compared to (date).",
+        "cause_kind": "behaviour, coverage, config or override (text).",
+        "cause": "Measure, policy or override that moved the score (text).",
+        "points": "Points it moved the score by (null where a score began or ended).",
     },
     "pipeline.lineage": {
         "table_name": "Table, view or exposure, with its schema (text).",

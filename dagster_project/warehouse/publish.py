@@ -1,8 +1,9 @@
 """Publication: a copy of the public schemas under a temporary name, swapped in atomically.
 
 A reader that has yesterday's file open keeps it; the next one sees today's. A day's publication
-copies yesterday's file as bytes and replaces only the run's own days in the daily tables, so it
-does not grow with history; without a matching predecessor everything is copied.
+copies yesterday's file as bytes and then only takes out the rows that went and puts in those that
+came, so that it writes what changed and not what there is; without a matching predecessor
+everything is copied.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -20,18 +22,21 @@ from dagster_project.settings import Settings
 from dagster_project.warehouse import meaning
 from dagster_project.warehouse.connection import STORAGE_VERSION, connect
 from dagster_project.warehouse.runs import RunWindow, note_publication
-from dagster_project.warehouse.views import View, analyst_views
+from dagster_project.warehouse.views import LEDGER, LEDGER_VIEW, View, analyst_views, look_backs
 
 PUBLIC_SCHEMAS = ("marts", "playbooks", "metrics", "policy")
+_RESTATEMENTS = "pipeline.restatements"
 # Operational tables a reader needs to judge the data: what was read, refused, restated, published
 # before, and which rows no account claims.
 PUBLIC_TABLES = (
     "pipeline.files",
     "pipeline.publications",
     "pipeline.quality_flags",
-    "pipeline.restatements",
+    _RESTATEMENTS,
     "intermediate.int_core__unmatched_keys",
 )
+# The date by which a table's rows are compared in parts: that at which most of them stay the same.
+_DATED_BY = ("as_of_date", "occurred_on", "opened_on", "valid_from_on", "extracted_on")
 
 
 @dataclass(frozen=True)
@@ -155,10 +160,10 @@ def _build(
             f"attach {_literal(str(temporary))} as {quoted(catalog)}"
             + ("" if continues else f" (storage_version '{STORAGE_VERSION}')")
         )
-        restated = _note_restatements(con, catalog, window, daily_tables) if continues else 0
-        counts = _copy_tables(con, catalog, window, daily_tables if continues else set())
+        counts, restated = _copy_tables(con, catalog, window, daily_tables, continues=continues)
         _copy_views(con, catalog)
         con.execute(f"create schema if not exists {quoted(catalog)}.pipeline")
+        _keep_ledger(con, catalog, window, daily_tables)
         con.execute(
             f"create or replace table {quoted(catalog)}.pipeline.publication as "
             "select coalesce(max(publication_number), 0) + 1 as publication_number, "
@@ -218,71 +223,41 @@ def _build_catalog(con: duckdb.DuckDBPyConnection) -> str:
     return str(row[0])
 
 
-def _note_restatements(
-    con: duckdb.DuckDBPyConnection, catalog: str, window: RunWindow, daily_tables: set[str]
-) -> int:
-    """Record per day and table how many rows this run changes among the published ones."""
-    build = _build_catalog(con)
-    con.execute(
-        "delete from pipeline.restatements where restated_by_as_of_date >= ?", [window.as_of_date]
-    )
-    for schema, table in public_tables(con, build):
-        if f"{schema}.{table}" not in daily_tables:
-            continue
-        if not _can_continue(con, build, catalog, schema, table):
-            continue
-        ours, theirs = quoted(build, schema, table), quoted(catalog, schema, table)
-        con.execute(
-            f"""
-            insert into pipeline.restatements
-            with
-            old_rows as (from {theirs} where as_of_date >= $from_date),
-            published_until as (select max(as_of_date) as last_on from {theirs}),
-            new_rows as (
-                from {ours}
-                where as_of_date >= $from_date
-                    and as_of_date <= (select last_on from published_until)
-            ),
-            changed as (
-                select as_of_date from (from old_rows except all from new_rows)
-                union all
-                select as_of_date from (from new_rows except all from old_rows)
-            )
-            select as_of_date, $table_name, count(*), $as_of_date from changed group by all
-            """,
-            {
-                "from_date": window.from_date,
-                "as_of_date": window.as_of_date,
-                "table_name": f"{schema}.{table}",
-            },
-        )
-    row = con.execute(
-        "select count(distinct as_of_date) from pipeline.restatements "
-        "where restated_by_as_of_date = ?",
-        [window.as_of_date],
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _copy_tables(
-    con: duckdb.DuckDBPyConnection, catalog: str, window: RunWindow, by_range: set[str]
-) -> dict[str, int]:
+    con: duckdb.DuckDBPyConnection,
+    catalog: str,
+    window: RunWindow,
+    daily_tables: set[str],
+    *,
+    continues: bool,
+) -> tuple[dict[str, int], int]:
+    """Make the published tables equal to the build's; rows per table, and how many days the run
+    changed among those already published.
+    """
     build = _build_catalog(con)
     ours = public_tables(con, build)
     for schema, table in public_tables(con, catalog):
         if (schema, table) not in set(ours):
             con.execute(f"drop table {quoted(catalog, schema, table)}")
+    if continues:
+        con.execute(
+            f"delete from {_RESTATEMENTS} where restated_by_as_of_date >= ?", [window.as_of_date]
+        )
     counts: dict[str, int] = {}
-    for schema, table in ours:
+    # What was restated is known, and can be published, when all else is done.
+    for schema, table in sorted(ours, key=lambda one: ".".join(one) == _RESTATEMENTS):
         source, target = quoted(build, schema, table), quoted(catalog, schema, table)
         con.execute(f"create schema if not exists {quoted(catalog, schema)}")
         name = f"{schema}.{table}"
-        if name in by_range and _can_continue(con, build, catalog, schema, table):
-            con.execute(f"delete from {target} where as_of_date >= ?", [window.from_date])
-            con.execute(
-                f"insert into {target} from {source} where as_of_date >= ?", [window.from_date]
-            )
-        else:
+        is_daily = name in daily_tables
+        columns = [column for column, _ in _columns(con, build, schema, table)]
+        is_done = False
+        if continues and _can_continue(con, build, catalog, schema, table):
+            update = _Update(con, source, target, columns, window.from_date if is_daily else None)
+            if is_daily:
+                _note_restated(con, update, name, window)
+            is_done = update.apply()
+        if not is_done:
             con.execute(f"create or replace table {target} as from {source}")
         row = con.execute(
             f"select (select count(*) from {source}), (select count(*) from {target})"
@@ -292,7 +267,117 @@ def _copy_tables(
             # The published past no longer agrees with the build (somebody edited it): copy anew.
             con.execute(f"create or replace table {target} as from {source}")
         counts[name] = int(row[0])
-    return counts
+    restated = con.execute(
+        f"select count(distinct as_of_date) from {_RESTATEMENTS} where restated_by_as_of_date = ?",
+        [window.as_of_date],
+    ).fetchone()
+    return counts, int(restated[0]) if restated and continues else 0
+
+
+def _note_restated(
+    con: duckdb.DuckDBPyConnection, update: _Update, name: str, window: RunWindow
+) -> None:
+    """Record how many rows of each day that was published already went or came."""
+    con.execute(
+        f"insert into {_RESTATEMENTS} select bucket, $name, count(*), $as_of_date from "
+        "(select bucket from published_gone union all select bucket from published_fresh) "
+        "where bucket <= $last group by all",
+        {"name": name, "as_of_date": window.as_of_date, "last": update.last_on},
+    )
+
+
+class _Update:
+    """What a published table lacks and what it has too much of, told by fingerprints of rows.
+
+    Reading and hashing rows costs a tenth of writing them, and history hardly changes. Days (months
+    where a table is no daily one) whose fingerprints agree are passed over; in the others, rows are
+    compared. The places of the rows that go and come stand in `published_gone` and
+    `published_fresh`.
+    """
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        source: str,
+        target: str,
+        columns: list[str],
+        from_date: date | None,
+    ) -> None:
+        self.con = con
+        self.source = source
+        self.target = target
+        self.fingerprint = f"hash({', '.join(quoted(column) for column in columns)})"
+        dated = next((column for column in _DATED_BY if column in columns), None)
+        self.bucket = "null::date"
+        self.range = "true"
+        self.last_on: date | None = None
+        if from_date is not None:
+            dated, self.bucket = "as_of_date", "as_of_date"
+            self.range = f"as_of_date >= date '{from_date}'"
+            [(self.last_on,)] = con.execute(f"select max(as_of_date) from {target}").fetchall()
+        elif dated is not None:
+            self.bucket = f"date_trunc('month', {quoted(dated)})::date"
+        self.changed = self._changed_buckets()
+        # A table without a date is one bucket; rows without a date are one, too.
+        known = ", ".join(f"date '{one}'" for one in self.changed if one is not None)
+        self.touched = " or ".join(
+            [f"{self.bucket} in ({known})"] * bool(known)
+            + [f"{self.bucket} is null"] * (None in self.changed)
+        )
+        self.touched = f"{self.range} and ({self.touched or 'false'})"
+        for name, rows, other in (("gone", target, source), ("fresh", source, target)):
+            con.execute(
+                f"create or replace temp table published_{name} as "
+                f"select rows.place, rows.bucket from (select rowid as place, "
+                f"{self.bucket} as bucket, {self.fingerprint} as fingerprint from {rows} "
+                f"where {self.touched}) as rows "
+                f"anti join (select {self.fingerprint} as fingerprint from {other} "
+                f"where {self.touched}) as others on rows.fingerprint = others.fingerprint"
+            )
+
+    def apply(self) -> bool:
+        """Take out and put in; False when the table had better be copied whole."""
+        [(gone, fresh, live, stored)] = self.con.execute(
+            "select (select count(*) from published_gone), (select count(*) from published_fresh), "
+            f"(select count(*) from {self.target}), (select estimated_size from duckdb_tables() "
+            f"where {self._is_target()})"
+        ).fetchall()
+        # Rows that went keep their place on the disk until few enough are left around it.
+        if 2 * (gone + fresh) > live or 2 * (stored - live + gone) > live:
+            return False
+        if gone:
+            self.con.execute(
+                f"delete from {self.target} where rowid in (select place from published_gone)"
+            )
+        if fresh:
+            self.con.execute(
+                f"insert into {self.target} select * from {self.source} "
+                f"where {self.touched} and rowid in (select place from published_fresh)"
+            )
+        # Rows that stand several times are not told apart by the comparison: look again.
+        return not self.changed or not self._changed_buckets()
+
+    def _changed_buckets(self) -> list[date | None]:
+        summed = (
+            f"select {self.bucket} as bucket, count(*) as row_count, "
+            f"sum({self.fingerprint}) as fingerprint from {{}} where {self.range} group by all"
+        )
+        found = self.con.execute(
+            f"select coalesce(ours.bucket, theirs.bucket) "
+            f"from ({summed.format(self.source)}) as ours "
+            f"full join ({summed.format(self.target)}) as theirs "
+            "on ours.bucket is not distinct from theirs.bucket "
+            "where ours.row_count is distinct from theirs.row_count "
+            "or ours.fingerprint is distinct from theirs.fingerprint order by all"
+        ).fetchall()
+        return [day for (day,) in found]
+
+    def _is_target(self) -> str:
+        catalog, schema, table = self.target.strip('"').split('"."')
+        return (
+            f"database_name = {_literal(catalog)} and schema_name = {_literal(schema)} "
+            f"and table_name = {_literal(table)}"
+        )
 
 
 def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
@@ -303,18 +388,15 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
         "where database_name = ? and not internal and list_contains(?, schema_name) order by all",
         [build, list(PUBLIC_SCHEMAS)],
     ).fetchall()
-    own_name = re.compile(rf'(?<![\w"])(?:"{re.escape(build)}"|{re.escape(build)})\.')
     for schema, view in con.execute(
         "select schema_name, view_name from duckdb_views() "
         "where database_name = ? and not internal",
         [catalog],
     ).fetchall():
         con.execute(f"drop view {quoted(catalog, schema, view)}")
-    waiting = {
-        (schema, view): own_name.sub("", sql.strip().rstrip(";")) for schema, view, sql in views
-    }
+    waiting = {(schema, view): _without_catalog(sql, build) for schema, view, sql in views}
     functions = [
-        (schema, name, parameters, own_name.sub("", sql))
+        (schema, name, parameters, _without_catalog(sql, build))
         for schema, name, parameters, sql in con.execute(
             "select schema_name, function_name, parameters, macro_definition "
             "from duckdb_functions() where database_name = ? and function_type = 'table_macro' "
@@ -345,6 +427,75 @@ def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
             )
     finally:
         con.execute(f"use {quoted(build)}")
+
+
+def _keep_ledger(
+    con: duckdb.DuckDBPyConnection, catalog: str, window: RunWindow, daily_tables: set[str]
+) -> None:
+    """Store the published day's change ledger, and let its view read what is stored.
+
+    The view splits moves of every day and looks back from each, so every reader of one day would
+    read months of the widest table. Here it runs once, over copies of the few days it compares.
+    """
+    build = _build_catalog(con)
+    schema, view = LEDGER_VIEW.split(".")
+    found = con.execute(
+        "select sql from duckdb_views() "
+        "where database_name = ? and schema_name = ? and view_name = ?",
+        [build, schema, view],
+    ).fetchone()
+    if found is None:
+        return
+    day = window.as_of_date
+    days = [day, *(day - timedelta(days=back) for back in look_backs(con))]
+    con.execute("attach ':memory:' as scratch")
+    try:
+        for name in sorted(_tables_read(con, found[0])):
+            table = quoted(build, *name.split("."))
+            # A scan for one day reads that day's blocks; one for a list of days reads all between.
+            rows = (
+                " union all ".join(f"from {table} where as_of_date = date '{one}'" for one in days)
+                if name in daily_tables
+                else f"from {table}"
+            )
+            con.execute(f"create schema if not exists {quoted('scratch', name.split('.')[0])}")
+            con.execute(f"create table {quoted('scratch', *name.split('.'))} as {rows}")
+        con.execute("use scratch")
+        con.execute(_without_catalog(found[0], build))
+        con.execute(f"use {quoted(build)}")
+        con.execute(
+            f"create or replace table {quoted(catalog, *LEDGER.split('.'))} as "
+            f"from {quoted('scratch', schema, view)} where as_of_date = ? order by all",
+            [day],
+        )
+    finally:
+        con.execute(f"use {quoted(build)}")
+        con.execute("detach scratch")
+    con.execute(f"use {quoted(catalog)}")
+    try:
+        con.execute(f"create or replace view {quoted(schema, view)} as from {LEDGER}")
+    finally:
+        con.execute(f"use {quoted(build)}")
+
+
+def _tables_read(con: duckdb.DuckDBPyConnection, view_sql: str) -> set[str]:
+    """`schema.table` of the tables that a view's definition reads, views and CTEs left out."""
+    known = con.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() "
+        "where database_name = current_catalog()"
+    ).fetchall()
+    plain = view_sql.replace('"', "")
+    return {
+        name
+        for (name,) in known
+        if re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", plain) is not None
+    }
+
+
+def _without_catalog(sql: str, catalog: str) -> str:
+    """A definition whose names do not say which file they are in."""
+    own_name = rf'(?<![\w"])(?:"{re.escape(catalog)}"|{re.escape(catalog)})\.'
+    return re.sub(own_name, "", sql.strip().rstrip(";"))
 
 
 def _create_views(

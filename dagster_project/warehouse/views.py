@@ -16,6 +16,11 @@ import duckdb
 WEEK_DAYS = 7
 
 
+# What moved the score: the view that readers ask, and where a publication keeps its day of it.
+LEDGER_VIEW = "marts.fct_health_change"
+LEDGER = "pipeline.health_ledger"
+
+
 @dataclass(frozen=True)
 class View:
     """A published view: its query, what it is, and what each of its columns means, in order."""

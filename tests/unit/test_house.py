@@ -16,7 +16,16 @@ PACKAGE = PROJECT_ROOT / "dagster_project"
 # Floors from the ground; a module imports from lower floors or from its own room only.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
-        {"errors", "settings", "progress", "sentences", "text_table", "yaml_lines", "expressions"}
+        {
+            "errors",
+            "settings",
+            "progress",
+            "sentences",
+            "templating",
+            "text_table",
+            "yaml_lines",
+            "expressions",
+        }
     ),
     frozenset({"contracts"}),
     frozenset({"warehouse", "policy"}),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dagster_project.reporting import charts, style, svg, words
 from dagster_project.reporting.dictionary import unit_of
 from dagster_project.reporting.report import pdf
-from dagster_project.reporting.report.owners import owner_file
+from dagster_project.reporting.report.owners import owner_file, with_row
 from dagster_project.reporting.report.packing import packed, unpacked
 from dagster_project.reporting.report.page import environment, paper_page, screen_page
 
@@ -164,28 +164,31 @@ def owner_values(owner: str, **account: Any) -> dict[str, Any]:
         "due": [],
         "due_count": 0,
         "components": ("adoption",),
+        "zone_marks": {},
         "accounts": [
-            {
-                "account_id": "a&1",
-                "account_name": "x",
-                "tier": "t",
-                "roles": ["ca"],
-                "health_zone": "red",
-                "health_score": 9.5,
-                "score_change_30d": None,
-                "components": [{"component": "adoption", "score": 9.5}],
-                "picture": "",
-                "costliest_component": None,
-                "costliest_component_points": None,
-                "unscored_reason": None,
-                "arr_usd": None,
-                "next_renewal_on": None,
-                "next_call_due_on": None,
-                "next_call_type": None,
-                "open_action_count": 0,
-                "overdue_action_count": 0,
-                **account,
-            }
+            with_row(
+                {
+                    "account_id": "a&1",
+                    "account_name": "x",
+                    "tier": "t",
+                    "roles": ["ca"],
+                    "health_zone": "red",
+                    "health_score": 9.5,
+                    "score_change_30d": None,
+                    "components": [{"component": "adoption", "score": 9.5}],
+                    "picture": "",
+                    "costliest_component": None,
+                    "costliest_component_points": None,
+                    "unscored_reason": None,
+                    "arr_usd": None,
+                    "next_renewal_on": None,
+                    "next_call_due_on": None,
+                    "next_call_type": None,
+                    "open_action_count": 0,
+                    "overdue_action_count": 0,
+                    **account,
+                }
+            )
         ],
     }
 

@@ -12,9 +12,11 @@ import polars as pl
 
 from dagster_project.reporting import queries, style, svg
 from dagster_project.reporting.queries import Snapshot
+from dagster_project.reporting.report.page import macro
 
 # More than a week's reading; the longest overdue and the worst scores come first.
 ROWS_SHOWN = 100
+_ROW, _MACROS = "owner_row.html.jinja", "macros.html.jinja"
 _NO_COMPONENTS: dict[str, Any] = {"components": [], "picture": ""}
 
 
@@ -39,24 +41,33 @@ def owner_file(owner: str) -> str:
 
 def owner_pages(snapshot: Snapshot) -> Iterator[OwnerPage]:
     """The pages, ordered by person; whoever holds a current account, open action or due call."""
-    overview = {
-        str(row["account_id"]): row for row in queries.accounts(snapshot).iter_rows(named=True)
-    }
+    components = _component_bars(snapshot)
+    overview: dict[str, dict[str, Any]] = {}
+    for row in queries.accounts(snapshot).iter_rows(named=True):
+        account = {**row, **components.get(str(row["account_id"]), _NO_COMPONENTS)}
+        overview[str(row["account_id"])] = with_row(account)
     held: dict[str, dict[str, list[str]]] = {}
     for row in queries.people(snapshot).iter_rows(named=True):
         roles = held.setdefault(str(row["owner"]), {}).setdefault(str(row["account_id"]), [])
         roles.append(str(row["role"]))
-    work = _by_owner(queries.work_of_the_week(snapshot))
-    components = _component_bars(snapshot)
+    week = queries.work_of_the_week(snapshot)
+    work = _by_owner(week)
+    zone = macro(_MACROS, "zone")
+    zone_marks = {name: zone(name) for name in sorted(week["health_zone"].unique())}
     for owner in sorted({*held, *work}):
         accounts = [
-            {**overview[account], "roles": roles, **components.get(account, _NO_COMPONENTS)}
-            for account, roles in held.get(owner, {}).items()
+            {**overview[account], "roles": roles} for account, roles in held.get(owner, {}).items()
         ]
         accounts.sort(key=_worst_first)
-        yield OwnerPage(
-            owner, owner_file(owner), _values(snapshot, owner, accounts, work.get(owner, []))
-        )
+        values = _values(snapshot, owner, accounts, work.get(owner, []))
+        yield OwnerPage(owner, owner_file(owner), values | {"zone_marks": zone_marks})
+
+
+def with_row(account: dict[str, Any]) -> dict[str, Any]:
+    """An account with the two parts of its row in a list: several people may hold it, and the row
+    is made once for all of them.
+    """
+    return account | {"head": macro(_ROW, "head")(account), "tail": macro(_ROW, "tail")(account)}
 
 
 def _values(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from dagster_project.reporting import style, svg, words
 from dagster_project.reporting.report import theme
+from dagster_project.templating import RowEnvironment
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,12 +22,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 @cache
 def environment() -> jinja2.Environment:
     """Every text is escaped, and a name that a template does not know is an error."""
-    made = jinja2.Environment(
+    made = RowEnvironment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     for name in ("money", "number", "percent", "signed", "measured", "change", "day", "long_day"):
         made.filters[name] = getattr(words, name)
@@ -44,6 +46,12 @@ def environment() -> jinja2.Environment:
         plural=words.plural,
     )
     return made
+
+
+def macro(template: str, name: str) -> Callable[..., Markup]:
+    """A macro of a template, for parts that many pages share."""
+    found: Callable[..., Markup] = getattr(environment().get_template(template).module, name)
+    return found
 
 
 @cache
@@ -85,6 +93,7 @@ def paper_page(template: str, values: Mapping[str, Any]) -> str:
     )
 
 
+@cache
 def _hash(text: str) -> str:
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

@@ -159,7 +159,7 @@ def _file_names(owners: Iterable[str | None]) -> dict[str, str]:
 def _calendar(owner: str, calls: Iterable[dict[str, Any]], stamp: datetime) -> bytes:
     """The calendar as icalendar would write it, property for property in its canonical order.
 
-    Its own objects cost twenty times as much as the text, and there are tens of thousands of
+    Its own objects cost eight times as much as the text, and there are tens of thousands of
     events; values are escaped and long lines folded by the library wherever that is not plain.
     """
     stamped = f"DTSTAMP:{stamp:%Y%m%dT%H%M%SZ}"

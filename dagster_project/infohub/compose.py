@@ -66,18 +66,7 @@ def success_plan(facts: Facts, account: Row) -> doc.SuccessPlan:
             if account[f"owner_{owner}"]
         ],
         objectives=[
-            doc.PlannedObjective(
-                objective_id=row["objective_id"],
-                objective=row["objective_name"],
-                solution_area=row["solution_area"],
-                status=row["status"],
-                agreed_on=row["created_on"],
-                due_on=row["due_on"],
-                met_on=row["met_on"],
-                baseline_value=rounded(row["baseline_value"]),
-                target_value=rounded(row["target_value"]),
-                planned_value_usd=rounded(row["planned_value_usd"], 2),
-            )
+            doc.PlannedObjective(**_objective(row), agreed_on=row["created_on"])
             for row in rows_of(facts.objectives, account)
         ],
         solution_areas=[
@@ -127,6 +116,21 @@ def value_totals(rows: Sequence[Row]) -> Row:
     }
 
 
+def _objective(row: Row) -> dict[str, Any]:
+    """What every file says of an objective: its name, its days, where it starts and is to end."""
+    return {
+        "objective_id": row["objective_id"],
+        "objective": row["objective_name"],
+        "solution_area": row["solution_area"],
+        "status": row["status"],
+        "due_on": row["due_on"],
+        "met_on": row["met_on"],
+        "baseline_value": rounded(row["baseline_value"]),
+        "target_value": rounded(row["target_value"]),
+        "planned_value_usd": rounded(row["planned_value_usd"], 2),
+    }
+
+
 def value_tracking(facts: Facts, account: Row) -> doc.ValueTracking:
     """value_tracking.yaml: what was planned and what became of it."""
     rows = rows_of(facts.objectives, account)
@@ -136,17 +140,9 @@ def value_tracking(facts: Facts, account: Row) -> doc.ValueTracking:
         totals=doc.ValueTotals(**value_totals(rows)),
         objectives=[
             doc.TrackedObjective(
-                objective_id=row["objective_id"],
-                objective=row["objective_name"],
-                solution_area=row["solution_area"],
-                status=row["status"],
-                due_on=row["due_on"],
-                met_on=row["met_on"],
-                baseline_value=rounded(row["baseline_value"]),
-                target_value=rounded(row["target_value"]),
+                **_objective(row),
                 current_value=rounded(row["current_value"]),
                 progress_ratio=progress_ratio(row),
-                planned_value_usd=rounded(row["planned_value_usd"], 2),
                 realised_value_usd=rounded(row["realised_value_usd"], 2),
                 measurements=[
                     doc.Measurement(

@@ -93,7 +93,7 @@ def zone_trend(
         )
     )
     layers = alt.layer(area, names).resolve_scale(color="independent")
-    return _dressed(layers.properties(width=width, height=height))
+    return dressed(layers.properties(width=width, height=height))
 
 
 def stage_bars(
@@ -150,7 +150,7 @@ def stage_bars(
         )
     )
     layers = alt.layer(bars, texts).resolve_scale(color="independent")
-    return _dressed(layers.properties(width=width, height=row_height * area_count))
+    return dressed(layers.properties(width=width, height=row_height * area_count))
 
 
 def renewals(months: pl.DataFrame, *, width: int = 580, height: int = 230) -> AnyChart:
@@ -192,7 +192,7 @@ def renewals(months: pl.DataFrame, *, width: int = 580, height: int = 230) -> An
         .mark_text(dy=-7, fontSize=10.5, fontWeight="bold", color=style.INK)
         .encode(x=x, y=alt.Y("arr_usd:Q", scale=scale), text="label:N")
     )
-    return _dressed(alt.layer(bars, texts).properties(width=width, height=height))
+    return dressed(alt.layer(bars, texts).properties(width=width, height=height))
 
 
 def metric_trend(
@@ -219,7 +219,7 @@ def metric_trend(
         .mark_rule(strokeDash=[4, 3], color=style.MUTED)
         .encode(y=alt.Y("target:Q", scale=scale))
     )
-    return _dressed(alt.layer(line, rule).properties(width=width, height=height))
+    return dressed(alt.layer(line, rule).properties(width=width, height=height))
 
 
 def score_history(
@@ -288,7 +288,7 @@ def score_history(
         )
     )
     layers = alt.layer(ground, line, names).resolve_scale(color="independent")
-    return _dressed(layers.properties(width=width, height=height))
+    return dressed(layers.properties(width=width, height=height))
 
 
 def weekly_bars(
@@ -329,7 +329,7 @@ def weekly_bars(
             order=alt.Order("place:Q"),
         )
     )
-    return _dressed(bars.properties(width=width, height=height))
+    return dressed(bars.properties(width=width, height=height))
 
 
 def paired_weeks(
@@ -359,7 +359,7 @@ def paired_weeks(
             ),
         )
     )
-    return _dressed(bars.properties(width=width, height=height))
+    return dressed(bars.properties(width=width, height=height))
 
 
 def _ranks(names: Sequence[str]) -> dict[str, int]:
@@ -394,9 +394,9 @@ def _amount_axis(value: str, top: float) -> alt.Axis:
     )
 
 
-def _dressed(chart: AnyChart) -> AnyChart:
+def dressed(chart: AnyChart) -> AnyChart:
     """The looks that every chart shares."""
-    dressed: AnyChart = (
+    drawn: AnyChart = (
         chart.configure(font=_FONT, background="#FFFFFF", padding=4)
         .configure_view(stroke=None)
         .configure_axis(
@@ -413,4 +413,4 @@ def _dressed(chart: AnyChart) -> AnyChart:
         .configure_legend(labelColor=style.INK, labelFontSize=11)
         .configure_axisX(grid=False)
     )
-    return dressed
+    return drawn

@@ -13,8 +13,7 @@ import altair as alt
 import polars as pl
 
 from dagster_project.reporting import style
-from dagster_project.reporting.charts import AnyChart
-from dagster_project.reporting.charts import _dressed as dressed
+from dagster_project.reporting.charts import AnyChart, dressed
 from dagster_project.reporting.words import money, sentence, signed, words
 
 _STATES = tuple(style.STATE_COLOURS)

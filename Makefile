@@ -28,8 +28,9 @@ $(READY): pyproject.toml uv.lock
 run: setup  ## the daily job on the sample extracts (LANDING=DIR for yours)
 	$(BIN)/csp run --landing $(LANDING)
 
+# The few long tests are in the first folders: begun last, one core would wait for the other.
 test: setup  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 test-fast: setup  ## the tests that take milliseconds
 	$(BIN)/python -m pytest tests/unit

@@ -13,11 +13,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from dagster_project import __version__
 from dagster_project.errors import ConfigError, CspError
-from dagster_project.settings import Settings
+from dagster_project.settings import Settings, load_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -197,16 +195,7 @@ def _settings(call: argparse.Namespace) -> Settings:
         given["landing_dir"] = call.landing
     if getattr(call, "sources", None) is not None:
         given["sources"] = call.sources
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        lines = [
-            f"  {'_'.join(('csp', *(str(part) for part in fault['loc']))).upper()}: {fault['msg']}"
-            if fault["loc"]
-            else f"  {fault['msg']}"
-            for fault in error.errors()
-        ]
-        raise ConfigError("\n".join(["a setting is wrong:", *lines])) from error
+    return load_settings(**given)
 
 
 def _run(call: argparse.Namespace) -> None:

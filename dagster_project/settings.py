@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dagster_project.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -174,3 +176,21 @@ class Settings(BaseSettings):
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "DO_NOT_TRACK": "1",
         }
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings of the environment, with those given before them.
+
+    Raises:
+        ConfigError: a setting is wrong; each is named as its variable, without its value.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [
+            f"  {'_'.join(('csp', *(str(part) for part in fault['loc']))).upper()}: {fault['msg']}"
+            if fault["loc"]
+            else f"  {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise ConfigError("\n".join(["a setting is wrong:", *lines])) from error

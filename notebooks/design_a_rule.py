@@ -17,9 +17,10 @@ with app.setup(hide_code=True):
     from dagster_project.playbooks import load_rules
     from dagster_project.playbooks.ideas import stricter
     from dagster_project.policy import read_gauges
-    from dagster_project.reporting import study_charts, words
-    from dagster_project.reporting.published import installation, open_published
+    from dagster_project.reporting import charts, words
+    from dagster_project.reporting.published import open_published
     from dagster_project.reporting.showing import literal, small_table
+    from dagster_project.settings import load_settings
 
     # A replay of this many account-days takes seconds; more is begun by a button, not by opening.
     BEGINS_BY_ITSELF = 300_000
@@ -27,7 +28,7 @@ with app.setup(hide_code=True):
 
 @app.cell(hide_code=True)
 def _():
-    settings = installation()
+    settings = load_settings()
     snapshot = open_published(settings)
     rules = load_rules(settings.rules, read_gauges(settings.seeds))
     mo.md(
@@ -294,7 +295,7 @@ def _(trial):
                 widths="equal",
                 wrap=True,
             ),
-            study_charts.two_sides_by_week(openings_by_week)
+            charts.two_sides_by_week(openings_by_week)
             if len(_old.openings) + len(_new.openings)
             else mo.md("Neither opens anything in this time."),
         ]

@@ -12,7 +12,16 @@ with app.setup(hide_code=True):
     import marimo as mo
     import polars as pl
 
-    from dagster_project.reporting import falls, plain_words, queries, study_charts, style, words
+    from dagster_project.reporting import (
+        charts,
+        falls,
+        plain_words,
+        queries,
+        story,
+        study_charts,
+        style,
+        words,
+    )
     from dagster_project.reporting.explain import explain_account
     from dagster_project.reporting.published import open_published
     from dagster_project.reporting.showing import by_name, column_formats, literal
@@ -124,7 +133,7 @@ def _(account, moves, since, snapshot):
                 f"## {literal(chosen['account_name'])}\n\n"
                 f"ARR {literal(words.money(chosen['arr_usd']))}. It {_verdict}."
             ),
-            study_charts.score_line(line, queries.zone_lines(snapshot), since)
+            charts.score_history(line, queries.zone_lines(snapshot), since, width=640)
             if line["health_score"].count()
             else mo.callout(
                 mo.md(
@@ -321,12 +330,12 @@ def _(account_id, since, snapshot):
 
 @app.cell(hide_code=True)
 def _(happenings):
-    _calls = happenings.filter(pl.col("kind") == "call")["what"].to_list()
-    calls_met = sum(" met," in call for call in _calls)
-    calls_missed = sum(" missed," in call for call in _calls)
+    _calls = happenings.filter(pl.col("kind") == story.KINDS["call"])["what"].to_list()
+    calls_missed = sum(" missed" in call for call in _calls)
+    calls_met = len(_calls) - calls_missed
     _left = [
         what
-        for what in happenings.filter(pl.col("kind") == "signal")["what"].to_list()
+        for what in happenings.filter(pl.col("kind") == story.KINDS["people"])["what"].to_list()
         if what.endswith(" left")
     ]
     _calls_said = (

@@ -53,8 +53,6 @@ def replay_rules(
     given: str,
     from_date: date | None,
     to_date: date | None,
-    *,
-    runs_tests: bool = True,
 ) -> ReplayResult:
     """What a rule, a playbook file or an edited folder would have opened between two days.
 
@@ -63,7 +61,6 @@ def replay_rules(
         given: a rule or playbook id, a YAML file, or a folder of them.
         from_date: first day reported; default: 90 days up to `to_date`.
         to_date: last day reported; default: the published day.
-        runs_tests: whether inline tests that do not hold refuse the rules.
 
     Raises:
         ConfigError: the rules have faults, nothing has this name, or history does not cover the
@@ -73,9 +70,7 @@ def replay_rules(
     """
     with tempfile.TemporaryDirectory(prefix="csp-replay-") as name:
         work = Path(name)
-        proposal = propose(
-            settings.rules, given, work, read_gauges(settings.seeds), runs_tests=runs_tests
-        )
+        proposal = propose(settings.rules, given, work, read_gauges(settings.seeds))
         with _history(settings, work, from_date, to_date) as (con, days):
             with stage(f"replay {proposal.name}"):
                 run_aside(con, proposal.rules, days, "replayed")
@@ -146,24 +141,10 @@ def try_condition(
         WarehouseBusyError: a run is writing the build file.
         CspError: nothing was published yet, or dbt failed.
     """
-    gauges = read_gauges(settings.seeds)
     with tempfile.TemporaryDirectory(prefix="csp-trial-") as name:
         work = Path(name)
-        now = propose(settings.rules, rule_id, work / "now", gauges)
-        playbook_id = next(rule.playbook_id for rule in now.rules.rules if rule.rule_id == rule_id)
-        own = settings.rules / f"{playbook_id}.yml"
-        idea = work / "idea" / own.name
-        idea.parent.mkdir(parents=True)
-        idea.write_text(
-            with_condition(own.read_text(encoding="utf-8"), rule_id, condition), encoding="utf-8"
-        )
-        new = propose(settings.rules, str(idea), work / "new", gauges, runs_tests=False)
-        new = replace(new, name=f"{rule_id}, changed", rule_ids=(rule_id,))
-        tests: tuple[Fault, ...] = ()
-        try:
-            load_rules(work / "new" / "rules", gauges, deployed=(playbook_id,))
-        except ConfigError as error:
-            tests = error.faults
+        now = propose(settings.rules, rule_id, work / "now", read_gauges(settings.seeds))
+        new, tests = _with_condition(settings, rule_id, condition, work)
         with _history(settings, work, from_date, to_date) as (con, days):
             for side, proposal in (("old", now), ("new", new)):
                 with stage(f"replay {proposal.name}"):
@@ -174,6 +155,54 @@ def try_condition(
                 diff=compare(con, now, new, days),
                 tests=tests,
             )
+
+
+def replay_condition(
+    settings: Settings,
+    rule_id: str,
+    condition: str,
+    from_date: date | None = None,
+    to_date: date | None = None,
+) -> tuple[ReplayResult, tuple[Fault, ...]]:
+    """What a rule would have opened with another condition, and the inline tests it breaks.
+
+    The arguments and errors are those of `try_condition`, which holds it against the rule in force
+    and takes twice as long.
+    """
+    with tempfile.TemporaryDirectory(prefix="csp-trial-") as name:
+        work = Path(name)
+        proposal, tests = _with_condition(settings, rule_id, condition, work)
+        with _history(settings, work, from_date, to_date) as (con, days):
+            with stage(f"replay {proposal.name}"):
+                run_aside(con, proposal.rules, days, "replayed")
+            return measure(con, proposal, days, "replayed"), tests
+
+
+def _with_condition(
+    settings: Settings, rule_id: str, condition: str, work: Path
+) -> tuple[Proposal, tuple[Fault, ...]]:
+    """The rules in force with another condition for one of them, and the tests that breaks."""
+    gauges = read_gauges(settings.seeds)
+    rules = load_rules(settings.rules, gauges).rules
+    playbook_id = next((rule.playbook_id for rule in rules if rule.rule_id == rule_id), None)
+    if playbook_id is None:
+        raise ConfigError(
+            f"{rule_id} is not in the rule files any more: what is published was made by others"
+        )
+    own = settings.rules / f"{playbook_id}.yml"
+    idea = work / "idea" / own.name
+    idea.parent.mkdir(parents=True)
+    idea.write_text(
+        with_condition(own.read_text(encoding="utf-8"), rule_id, condition.strip()),
+        encoding="utf-8",
+    )
+    proposal = propose(settings.rules, str(idea), work / "new", gauges, runs_tests=False)
+    tests: tuple[Fault, ...] = ()
+    try:
+        load_rules(work / "new" / "rules", gauges, deployed=(playbook_id,))
+    except ConfigError as error:
+        tests = error.faults
+    return replace(proposal, name=f"{rule_id}, changed", rule_ids=(rule_id,)), tests
 
 
 def prepare_sides(settings: Settings, given: Sequence[str], work: Path) -> list[Proposal]:

@@ -16,17 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from icalendar import vText
-from icalendar.parser import Contentline
+from icalendar import Calendar, Event, vText
 
 from dagster_project.infohub.paths import folder_name
 
 PRODUCT = "-//customer-success-pipeline//calls//EN"
 _DOMAIN = "calls.customer-success-pipeline.invalid"
-# A line longer than this many bytes is folded; characters of TEXT that are escaped.
-_LINE_LIMIT = 75
-_CONTENT_LINE: Any = Contentline
-_MARKS = frozenset("\\;,\r\n")
 
 _CALLS = """
 with
@@ -157,72 +152,36 @@ def _file_names(owners: Iterable[str | None]) -> dict[str, str]:
 
 
 def _calendar(owner: str, calls: Iterable[dict[str, Any]], stamp: datetime) -> bytes:
-    """The calendar as icalendar would write it, property for property in its canonical order.
-
-    Its own objects cost eight times as much as the text, and there are tens of thousands of
-    events; values are escaped and long lines folded by the library wherever that is not plain.
-    """
-    stamped = f"DTSTAMP:{stamp:%Y%m%dT%H%M%SZ}"
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        f"PRODID:{PRODUCT}",
-        "METHOD:PUBLISH",
-        f"X-WR-CALNAME:{_escaped(f'Customer calls: {owner}')}",
-    ]
+    calendar = Calendar()
+    calendar.add("prodid", PRODUCT)
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    # A property that the library does not know it writes as it is, line ends and all.
+    calendar.add("x-wr-calname", vText(f"Customer calls: {owner}"))
     for call in calls:
-        lines += _event(call, stamped)
-    lines.append("END:VCALENDAR")
-    return "".join(f"{_folded(line)}\r\n" for line in lines).encode()
+        calendar.add_component(_event(call, stamp))
+    content: bytes = calendar.to_ical()
+    return content
 
 
-def _event(call: dict[str, Any], stamped: str) -> tuple[str, ...]:
-    due_on: date = call["due_on"]
+def _event(call: dict[str, Any], stamp: datetime) -> Event:
+    event = Event()
     identity = f"{call['account_id']}\0{call['call_type']}\0{call['slot_number']}"
+    event.add("uid", f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}@{_DOMAIN}")
+    event.add("dtstamp", stamp)
+    event.add("dtstart", call["due_on"])
+    event.add("dtend", call["due_on"] + timedelta(days=1))
     name = call["account_name"] or call["account_id"]
     late = " (overdue: last day that counts)" if call["is_overdue"] else ""
-    notes = [f"Account {call['account_id']}, call {call['slot_number']} of its kind."]
+    event.add("summary", f"{call['call_name']}: {name}{late}")
+    lines = [f"Account {call['account_id']}, call {call['slot_number']} of its kind."]
     if call["max_minutes"] is not None:
-        notes.append(f"Plan {call['max_minutes']} minutes.")
+        lines.append(f"Plan {call['max_minutes']} minutes.")
     if call["is_projected"]:
-        notes.append("Projected at the rate of calls in force; the day may move.")
-    summary = f"{call['call_name']}: {name}{late}"
-    return (
-        "BEGIN:VEVENT",
-        f"SUMMARY:{_escaped(summary)}",
-        f"DTSTART;VALUE=DATE:{_day(due_on)}",
-        f"DTEND;VALUE=DATE:{_day(due_on + timedelta(days=1))}",
-        stamped,
-        f"UID:{hashlib.sha256(identity.encode()).hexdigest()[:32]}@{_DOMAIN}",
-        f"CATEGORIES:{_escaped(call['call_type'])}",
-        f"DESCRIPTION:{_escaped(chr(10).join(notes))}",
-        f"STATUS:{'TENTATIVE' if call['is_projected'] else 'CONFIRMED'}",
-        # Due on a day, at no hour: nobody is busy because of it.
-        "TRANSP:TRANSPARENT",
-        "END:VEVENT",
-    )
-
-
-def _day(day: date) -> str:
-    return f"{day.year:04}{day.month:02}{day.day:02}"
-
-
-def _escaped(text: str) -> str:
-    """A value of type TEXT (RFC 5545, 3.3.11)."""
-    if text.isascii() and _MARKS.isdisjoint(text):
-        return text
-    escaped: str = vText(text).to_ical().decode()
-    return escaped
-
-
-def _folded(line: str) -> str:
-    """A content line in pieces of fewer than 75 bytes (RFC 5545, 3.1)."""
-    if line.isascii():
-        if len(line) < _LINE_LIMIT:
-            return line
-        pieces = [line[at : at + _LINE_LIMIT - 1] for at in range(0, len(line), _LINE_LIMIT - 1)]
-        # Between a mark of escape and what it escapes the library does not cut.
-        if not any(piece.endswith(("\\", "^")) for piece in pieces):
-            return "\r\n ".join(pieces)
-    folded: bytes = _CONTENT_LINE(line).to_ical()
-    return folded.decode()
+        lines.append("Projected at the rate of calls in force; the day may move.")
+    event.add("description", "\n".join(lines))
+    event.add("categories", [call["call_type"]])
+    event.add("status", "TENTATIVE" if call["is_projected"] else "CONFIRMED")
+    # Due on a day, at no hour: nobody is busy because of it.
+    event.add("transp", "TRANSPARENT")
+    return event

@@ -82,6 +82,8 @@ def stricter(condition: str) -> str | None:
 def with_condition(text: str, rule_id: str, condition: str) -> str:
     """A playbook file's text with another condition for one of its rules.
 
+    An empty condition takes the rule's away, which one that has a signal can do without.
+
     Raises:
         ConfigError: the text is no playbook, or has no such rule.
     """
@@ -94,6 +96,8 @@ def with_condition(text: str, rule_id: str, condition: str) -> str:
         raise ConfigError(f"there is no rule {rule_id} in this playbook")
     # JSON's form of a text is YAML's, too, and holds whatever the condition has.
     written = json.dumps(condition, ensure_ascii=False)
+    if not condition.strip():
+        return _without_condition(text, trigger)
     for key, value in trigger.value:
         if key.value == "condition":
             end = value.end_mark.index
@@ -104,6 +108,26 @@ def with_condition(text: str, rule_id: str, condition: str) -> str:
     start = first.start_mark.index
     ending = ", " if trigger.flow_style else f"\n{' ' * first.start_mark.column}"
     return f"{text[:start]}condition: {written}{ending}{text[start:]}"
+
+
+def _without_condition(text: str, trigger: yaml.MappingNode) -> str:
+    keys = [key.value for key, _ in trigger.value]
+    if "condition" not in keys:
+        return text
+    at = keys.index("condition")
+    key, value = trigger.value[at]
+    start, end = key.start_mark.index, value.end_mark.index
+    if at + 1 < len(keys):
+        end = trigger.value[at + 1][0].start_mark.index
+    elif trigger.flow_style:
+        start = trigger.value[at - 1][1].end_mark.index
+    else:
+        # The last line of a block goes with its indent; a folded text ends behind its own.
+        start -= key.start_mark.column
+        if not text[:end].endswith("\n"):
+            line_end = text.find("\n", end)
+            end = len(text) if line_end < 0 else line_end + 1
+    return text[:start] + text[end:]
 
 
 def _trigger(root: yaml.Node | None, rule_id: str) -> yaml.MappingNode | None:

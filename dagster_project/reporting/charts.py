@@ -6,6 +6,7 @@ A chart never carries its meaning by colour alone: bands and bars are labelled, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TypeAlias
 
 import altair as alt
@@ -105,18 +106,11 @@ def stage_bars(
     """
     colours = [_stage_colour(stages, stage) for stage in stages]
     inks = ["#FFFFFF" if index >= len(stages) - 2 else style.INK for index in range(len(stages))]
-    whole = pl.col("account_count").sum().over("solution_area")
-    placed = (
+    placed = stacked(
         counts.with_columns(
-            (pl.col("account_count") / whole).alias("share"),
-            pl.col("solution_area").map_elements(words, pl.String).alias("area"),
-        )
-        .sort("solution_area", "stage_rank")
-        .with_columns(
-            pl.col("share").cum_sum().over("solution_area").alias("upto"),
-        )
-        .with_columns((pl.col("upto") - pl.col("share")).alias("start"))
-        .with_columns(((pl.col("start") + pl.col("upto")) / 2).alias("middle"))
+            pl.col("solution_area").map_elements(words, pl.String).alias("area")
+        ).sort("solution_area", "stage_rank"),
+        "solution_area",
     )
     area_count = max(placed["area"].n_unique(), 1)
     y = alt.Y("area:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
@@ -223,13 +217,19 @@ def metric_trend(
 
 
 def score_history(
-    days: pl.DataFrame, lines: Mapping[str, float], *, width: int = 560, height: int = 240
+    days: pl.DataFrame,
+    lines: Mapping[str, float],
+    since: date | None = None,
+    *,
+    width: int = 560,
+    height: int = 240,
 ) -> AnyChart:
     """An account's score over time, before the zones it passed through.
 
     Args:
         days: as_of_date, health_score (0-100; null while unscored), ordered by day.
         lines: from which score each zone begins, best first.
+        since: a day that the score is compared with, drawn dashed.
         width: of the picture without its labels, in pixels.
         height: the same.
     """
@@ -238,7 +238,7 @@ def score_history(
         {
             "health_zone": list(lines),
             "low": starts,
-            "high": [100.0, *starts[:-1]],
+            "high": [100.0, *starts[:-1]][: len(starts)],
             "label": [f"{style.ZONE_MARKS.get(zone, '')} {zone}" for zone in lines],
         },
         schema={
@@ -287,7 +287,8 @@ def score_history(
             y=alt.Y("health_score:Q", scale=scale, title=None),
         )
     )
-    layers = alt.layer(ground, line, names).resolve_scale(color="independent")
+    rules = [] if since is None else [day_rule(since)]
+    layers = alt.layer(ground, line, *rules, names).resolve_scale(color="independent")
     return dressed(layers.properties(width=width, height=height))
 
 
@@ -332,34 +333,73 @@ def weekly_bars(
     return dressed(bars.properties(width=width, height=height))
 
 
-def paired_weeks(
-    weeks: pl.DataFrame, kinds: Mapping[str, str], *, width: int = 900, height: int = 190
+def two_sides_by_week(
+    weeks: pl.DataFrame, other: str = "proposed", *, width: int = 640, height: int = 200
 ) -> AnyChart:
-    """Counts per week side by side; the arguments are those of `weekly_bars`."""
-    placed = weeks.with_columns(pl.col("week_on").cast(pl.String).alias("week"))
-    shown = placed["week"].unique(maintain_order=True).to_list()
-    step = max(1, -(-len(shown) // (14 if width > 400 else 4)))
-    bars = (
-        alt.Chart(placed.select("week", "kind", "count"))
-        .mark_bar()
-        .encode(
-            x=alt.X(
-                "week:O",
-                title="week from",
-                sort=shown,
-                axis=alt.Axis(values=shown[::step], labelAngle=0 if width > 400 else -40),
-            ),
-            xOffset=alt.XOffset("kind:N", sort=list(kinds)),
-            y=alt.Y("count:Q", title=None, axis=alt.Axis(tickCount=4, tickMinStep=1)),
-            color=alt.Color(
-                "kind:N",
-                title=None,
-                scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
-                legend=alt.Legend(orient="bottom"),
-            ),
-        )
+    """Openings per week of two rules: the one in force as a wide bar, the other as a narrow one.
+
+    Args:
+        weeks: week_on (a Monday), in_force and proposed (counts).
+        other: what the narrow one is called.
+        width: of the picture without its labels, in pixels.
+        height: the same.
+    """
+    labelled = weeks.sort("week_on").with_columns(
+        pl.col("week_on").dt.strftime("%d %b").alias("week")
     )
-    return dressed(bars.properties(width=width, height=height))
+    order = labelled["week"].to_list()
+    x = alt.X(
+        "week:N",
+        title="week from",
+        sort=order,
+        scale=alt.Scale(domain=order),
+        axis=alt.Axis(labelAngle=0, labelOverlap=True, domain=False),
+    )
+    axis = alt.Axis(tickMinStep=1, tickCount=5, domain=False, ticks=False, format=",d")
+    sides = ("in force (wide)", f"{other} (narrow)")
+    layers = [
+        alt.Chart(labelled.with_columns(pl.lit(side).alias("side")))
+        .mark_bar(width={"band": band}, cornerRadius=1)
+        .encode(
+            x=x,
+            y=alt.Y(f"{column}:Q", title=None, axis=axis),
+            color=alt.Color(
+                "side:N",
+                title=None,
+                scale=alt.Scale(
+                    domain=list(sides), range=[style.STAGE_COLOURS[1], style.STAGE_COLOURS[4]]
+                ),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=["week:N", "in_force:Q", "proposed:Q"],
+        )
+        for side, column, band in zip(sides, ("in_force", "proposed"), (0.8, 0.35), strict=True)
+    ]
+    return dressed(alt.layer(*layers).properties(width=width, height=height))
+
+
+def day_rule(day: date) -> alt.Chart:
+    """A dashed line at a day."""
+    rule: alt.Chart = (
+        alt.Chart(pl.DataFrame({"day": [day]}))
+        .mark_rule(strokeDash=[4, 3], color=style.MUTED)
+        .encode(x=alt.X("day:T"))
+    )
+    return rule
+
+
+def stacked(counts: pl.DataFrame, bar: str) -> pl.DataFrame:
+    """The parts of each bar, in the order of the rows: share (0-1), and where it lies.
+
+    `counts` has account_count; start, middle and upto are places in its bar (0-1).
+    """
+    whole = pl.col("account_count").sum().over(bar)
+    return (
+        counts.with_columns((pl.col("account_count") / whole).alias("share"))
+        .with_columns(pl.col("share").cum_sum().over(bar).alias("upto"))
+        .with_columns((pl.col("upto") - pl.col("share")).alias("start"))
+        .with_columns(((pl.col("start") + pl.col("upto")) / 2).alias("middle"))
+    )
 
 
 def _ranks(names: Sequence[str]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from datetime import date
 import polars as pl
 
 from dagster_project.reporting.queries import Snapshot
+from dagster_project.reporting.story import KINDS, account_story
 
 #: Days of a score's line before the published day.
 LINE_DAYS = 180
@@ -156,79 +157,23 @@ def measure_lines(snapshot: Snapshot, account_id: str, names: list[str]) -> pl.D
 
 
 def happenings(snapshot: Snapshot, account_id: str, since: date) -> pl.DataFrame:
-    """What happened to the account from `since` to the day, in order of time.
+    """The account's story from `since` to the day, in order of time, without the single steps.
 
-    Columns occurred_on, kind (zone, stage, call, signal, work), what. Calls are slots decided in
-    the time; signals that only repeat a zone, a stage, a call or work are left out.
+    Columns occurred_on, kind (a title of `story.KINDS`), what.
     """
-    return snapshot.frame(
-        """
-        with
-        zones as (
-            select
-                occurred_on, 'zone' as kind,
-                coalesce(from_zone, 'unscored') || ' to ' || coalesce(to_zone, 'unscored') as what
-            from marts.fct_zone_transition
-            where account_id = $account
-        ),
-        stages as (
-            select
-                occurred_on, 'stage' as kind,
-                replace(solution_area, '_', ' ') || ': ' || replace(from_stage, '_', ' ')
-                || ' to ' || replace(to_stage, '_', ' ') as what
-            from marts.fct_stage_transition
-            where account_id = $account
-        ),
-        calls as (
-            select
-                coalesce(slots.met_on, slots.decided_on) as occurred_on, 'call' as kind,
-                coalesce(call_types.call_name, slots.call_type) || ' ' || slots.status
-                || ', due ' || slots.due_on
-                || case when slots.attended_count is not null
-                    then ', ' || slots.attended_count || ' attended' else '' end as what
-            from marts.fct_cadence_slot as slots
-            left join policy.call_types on call_types.call_type = slots.call_type
-            where slots.account_id = $account and slots.status in ('met', 'missed')
-        ),
-        signals as (
-            select
-                occurred_on, 'signal' as kind,
-                replace(cause, '_', ' ')
-                || case when signal = 'component_declining' then ' declining' else '' end
-                || case when solution_area is not null
-                    then ' (' || replace(solution_area, '_', ' ') || ')' else '' end as what
-            from playbooks.signals
-            where account_id = $account
-                and signal not in ('zone_changed', 'stage_changed', 'SIG_PB_001', 'SIG_PB_002',
-                    'SIG_GOV_001', 'cadence_call_due', 'cadence_call_missed')
-        ),
-        work as (
-            select
-                events.occurred_on, 'work' as kind,
-                coalesce(playbooks.playbook_name, actions.title, actions.playbook_id) || ' '
-                || replace(events.event, '_', ' ')
-                || case
-                    when events.event = 'opened' then ' (' || actions.severity || ')'
-                    when events.event = 'closed' and actions.close_reason is not null
-                        then ' (' || actions.close_reason || ')'
-                    else '' end as what
-            from playbooks.action_events as events
-            inner join playbooks.actions on actions.action_id = events.action_id
-            left join playbooks.playbooks on playbooks.playbook_id = actions.playbook_id
-            where actions.account_id = $account
-                and events.event in ('opened', 'started', 'completed', 'cancelled', 'closed',
-                    'escalated')
+    told = [
+        (
+            row["occurred_on"],
+            KINDS[row["kind"]],
+            ": ".join(filter(None, (row["text"], row["more"]))),
         )
-        select distinct occurred_on, kind, what
-        from (
-            from zones union all from stages union all from calls union all from signals
-            union all from work
-        )
-        where occurred_on >= $since and occurred_on <= $as_of
-        order by occurred_on, kind, what
-        """,
-        account=account_id,
-        since=since,
+        for row in account_story(snapshot, account_id)
+        if row["occurred_on"] >= since and row["kind"] != "step"
+    ]
+    return pl.DataFrame(
+        told[::-1],
+        schema={"occurred_on": pl.Date, "kind": pl.String, "what": pl.String},
+        orient="row",
     )
 
 

@@ -8,28 +8,11 @@ from __future__ import annotations
 from datetime import date
 
 import duckdb
-from pydantic import ValidationError
 
-from dagster_project.errors import ConfigError, CspError
+from dagster_project.errors import CspError
 from dagster_project.reporting.day import published_day
 from dagster_project.reporting.queries import Snapshot
-from dagster_project.settings import Settings
-
-
-def installation() -> Settings:
-    """What the environment (`CSP_DATA_DIR` and its like) says about where things are.
-
-    Raises:
-        ConfigError: a variable of it is wrong; their names are given, not their values.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        names = ", ".join(
-            "_".join(("csp", *(str(part) for part in fault["loc"]))).upper()
-            for fault in error.errors()
-        )
-        raise ConfigError(f"a setting of the environment is wrong: {names}") from error
+from dagster_project.settings import Settings, load_settings
 
 
 def open_published(settings: Settings | None = None, as_of: date | None = None) -> Snapshot:
@@ -46,7 +29,7 @@ def open_published(settings: Settings | None = None, as_of: date | None = None) 
         ConfigError: the environment is wrong, or the file does not hold the day.
         CspError: nothing is published there, or the file cannot be read.
     """
-    settings = settings or installation()
+    settings = settings or load_settings()
     path = settings.published
     if not path.exists():
         raise CspError(

@@ -6,14 +6,14 @@ without a row make an empty picture, never an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 import altair as alt
 import polars as pl
 
 from dagster_project.reporting import style
-from dagster_project.reporting.charts import AnyChart, dressed
+from dagster_project.reporting.charts import AnyChart, day_rule, dressed, stacked
 from dagster_project.reporting.words import money, sentence, signed, words
 
 _STATES = tuple(style.STATE_COLOURS)
@@ -37,22 +37,14 @@ def component_states(states: pl.DataFrame, *, width: int = 520, row_height: int 
     known = [state for state in _STATES if state in set(states["status"].to_list())]
     known += sorted(set(states["status"].to_list()) - set(known))
     colours = [style.STATE_COLOURS.get(state, style.MUTED) for state in known]
-    placed = (
-        states.with_columns(
-            pl.col("component").map_elements(sentence, pl.String).alias("name"),
-            pl.col("status").map_elements(words, pl.String).alias("state"),
-            pl.col("status")
-            .replace_strict({state: at for at, state in enumerate(known)}, return_dtype=pl.Int64)
-            .alias("rank"),
-            (pl.col("account_count") / pl.col("account_count").sum().over("component")).alias(
-                "share"
-            ),
-        )
-        .sort("position", "rank")
-        .with_columns(pl.col("share").cum_sum().over("component").alias("upto"))
-        .with_columns((pl.col("upto") - pl.col("share")).alias("start"))
-        .with_columns(((pl.col("start") + pl.col("upto")) / 2).alias("middle"))
+    placed = states.with_columns(
+        pl.col("component").map_elements(sentence, pl.String).alias("name"),
+        pl.col("status").map_elements(words, pl.String).alias("state"),
+        pl.col("status")
+        .replace_strict({state: at for at, state in enumerate(known)}, return_dtype=pl.Int64)
+        .alias("rank"),
     )
+    placed = stacked(placed.sort("position", "rank"), "component")
     y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
     bars = (
         alt.Chart(placed)
@@ -97,75 +89,6 @@ def component_states(states: pl.DataFrame, *, width: int = 520, row_height: int 
     )
     height = row_height * max(placed["component"].n_unique(), 1)
     return dressed(alt.layer(bars, texts).properties(width=width, height=height))
-
-
-def score_line(
-    days: pl.DataFrame,
-    lines: Mapping[str, float],
-    since: date,
-    *,
-    width: int = 720,
-    height: int = 240,
-) -> AnyChart:
-    """The score over time on the zones' ground, the compared day as a dashed line.
-
-    `days` has as_of_date and health_score (null while unscored: a gap), `lines` says from which
-    score each zone begins, best first. Each zone is named at the left edge.
-    """
-    tops = [100.0, *list(lines.values())[:-1]]
-    zones = list(lines)
-    bands = pl.DataFrame(
-        {
-            "zone": _names(zones),
-            "low": list(lines.values()),
-            "high": tops[: len(zones)],
-            "start": [days["as_of_date"].min()] * len(zones),
-        },
-        schema={
-            "zone": pl.String,
-            "low": pl.Float64,
-            "high": pl.Float64,
-            "start": pl.Date,
-        },
-    )
-    y = alt.Y(
-        "health_score:Q",
-        title=None,
-        scale=alt.Scale(domain=[0, 100], nice=False),
-        axis=alt.Axis(tickCount=5, grid=False, domain=False),
-    )
-    tints = [style.ZONE_TINTS.get(zone, style.GRID) for zone in zones]
-    inks = [style.ZONE_INKS.get(zone, style.MUTED) for zone in zones]
-    ground = (
-        alt.Chart(bands)
-        .mark_rect(opacity=0.55)
-        .encode(
-            y=alt.Y("low:Q"),
-            y2="high:Q",
-            color=alt.Color("zone:N", scale=alt.Scale(domain=_names(zones), range=tints)).legend(
-                None
-            ),
-        )
-    )
-    labels = (
-        alt.Chart(bands)
-        .mark_text(align="left", baseline="bottom", dx=6, dy=-4, fontSize=11, fontWeight="bold")
-        .encode(
-            x=alt.X("start:T"),
-            y=alt.Y("low:Q"),
-            text="zone:N",
-            color=alt.Color("zone:N", scale=alt.Scale(domain=_names(zones), range=inks)).legend(
-                None
-            ),
-        )
-    )
-    line = (
-        alt.Chart(days.select("as_of_date", "health_score"))
-        .mark_line(color=style.INK, strokeWidth=2)
-        .encode(x=_time("as_of_date"), y=y, tooltip=["as_of_date:T", "health_score:Q"])
-    )
-    layers = alt.layer(ground, labels, line, _day_rule(since)).resolve_scale(color="independent")
-    return dressed(layers.properties(width=width, height=height))
 
 
 def ledger_steps(
@@ -260,7 +183,7 @@ def measure_lines(
                 ),
                 tooltip=["as_of_date:T", "value:Q"],
             ),
-            _day_rule(since),
+            day_rule(since),
         ).properties(
             width=width,
             height=height,
@@ -292,7 +215,7 @@ def happening_lanes(
     )
     lanes = max(happenings["kind"].n_unique(), 1)
     return dressed(
-        alt.layer(chart, _day_rule(since)).properties(width=width, height=lane_height * lanes)
+        alt.layer(chart, day_rule(since)).properties(width=width, height=lane_height * lanes)
     )
 
 
@@ -302,15 +225,6 @@ def _time(name: str) -> alt.X:
         title=None,
         axis=alt.Axis(format="%d %b %Y", labelOverlap=True, tickCount=6),
     )
-
-
-def _day_rule(day: date) -> alt.Chart:
-    rule: alt.Chart = (
-        alt.Chart(pl.DataFrame({"day": [day]}))
-        .mark_rule(strokeDash=[4, 3], color=style.MUTED)
-        .encode(x=alt.X("day:T"))
-    )
-    return rule
 
 
 def auc_ladder(
@@ -525,42 +439,3 @@ def expected_renewals(months: pl.DataFrame, *, width: int = 640, height: int = 2
         .encode(x=x, y=alt.Y("expected_usd:Q", title=None, axis=axis), text="label:N")
     )
     return dressed(alt.layer(bars, spans, points, texts).properties(width=width, height=height))
-
-
-def two_sides_by_week(weeks: pl.DataFrame, *, width: int = 640, height: int = 200) -> AnyChart:
-    """Openings per week of two rules: the one in force as a wide bar, the other as a narrow one.
-
-    `weeks` has week_on (a Monday), in_force and proposed (counts).
-    """
-    labelled = weeks.sort("week_on").with_columns(
-        pl.col("week_on").dt.strftime("%d %b").alias("week")
-    )
-    order = labelled["week"].to_list()
-    x = alt.X(
-        "week:N",
-        title="week from",
-        sort=order,
-        scale=alt.Scale(domain=order),
-        axis=alt.Axis(labelAngle=0, labelOverlap=True, domain=False),
-    )
-    axis = alt.Axis(tickMinStep=1, tickCount=5, domain=False, ticks=False, format=",d")
-    sides = ("in force (wide)", "proposed (narrow)")
-    layers = [
-        alt.Chart(labelled.with_columns(pl.lit(side).alias("side")))
-        .mark_bar(width={"band": band}, cornerRadius=1)
-        .encode(
-            x=x,
-            y=alt.Y(f"{column}:Q", title=None, axis=axis),
-            color=alt.Color(
-                "side:N",
-                title=None,
-                scale=alt.Scale(
-                    domain=list(sides), range=[style.STAGE_COLOURS[1], style.STAGE_COLOURS[4]]
-                ),
-                legend=alt.Legend(orient="top"),
-            ),
-            tooltip=["week:N", "in_force:Q", "proposed:Q"],
-        )
-        for side, column, band in zip(sides, ("in_force", "proposed"), (0.8, 0.35), strict=True)
-    ]
-    return dressed(alt.layer(*layers).properties(width=width, height=height))

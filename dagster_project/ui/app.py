@@ -299,12 +299,11 @@ def _(get_rule, here, html, mo, page, rules):
 
 
 @app.cell
-def _(CspError, get_rule, here, in_force, mo, replay, rules, since, upto, wording):
+def _(CspError, get_rule, here, in_force, mo, replay, since, upto, wording):
     mo.stop(not replay.value)
     # Dagster takes seconds to import; only who replays pays for it.
     from dagster_project.ui import trial as trials
 
-    _rule = rules.rules(here.file)[get_rule()]
     _edited = wording.value if wording.value.strip() != in_force.strip() else None
     with mo.status.spinner(title="Replaying on a copy of the build file"):
         try:
@@ -313,7 +312,6 @@ def _(CspError, get_rule, here, in_force, mo, replay, rules, since, upto, wordin
                 trials.try_rule(
                     here.settings,
                     get_rule(),
-                    _rule.playbook_id,
                     _edited,
                     since=since.value,
                     until=upto.value,

@@ -6,26 +6,19 @@ on. It is copied and only read; nothing that is published or in force changes.
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
 
 import polars as pl
-import yaml
 
-from dagster_project.defs.replay import replay_rules
+from dagster_project.defs.replay import replay_condition, replay_rules
 from dagster_project.errors import ConfigError, CspError
-from dagster_project.playbooks.proposals import propose
 from dagster_project.playbooks.replay import ReplayResult
-from dagster_project.policy import read_gauges
-from dagster_project.reporting import charts, style, svg
+from dagster_project.reporting import charts, svg
 from dagster_project.reporting.dashboard.html import message, render
 from dagster_project.reporting.dashboard.publication import Publication
 from dagster_project.settings import Settings
-from dagster_project.yaml_lines import read_document
 
 _SHOWN = 40
 # A replay copies the build file and takes the machine's cores: one at a time.
@@ -41,15 +34,18 @@ class Trial:
 
     rule_id: str
     condition: str | None
-    is_edited: bool
     result: ReplayResult
     broken_tests: tuple[str, ...]
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether it is not the condition in force."""
+        return self.condition is not None
 
 
 def try_rule(
     settings: Settings,
     rule_id: str,
-    playbook_id: str,
     condition: str | None,
     *,
     since: date,
@@ -60,7 +56,6 @@ def try_rule(
     Args:
         settings: the installation whose rules and history are used.
         rule_id: a rule of the files in force.
-        playbook_id: the playbook that has it.
         condition: the condition to try, in the rules' own grammar; None: the rule in force.
         since: first day reported.
         until: last day reported.
@@ -72,68 +67,12 @@ def try_rule(
     if not _at_work.acquire(blocking=False):
         raise CspError("another replay is running here — wait for it, then try again")
     try:
-        with tempfile.TemporaryDirectory(prefix="csp-trial-") as name:
-            work = Path(name)
-            given = rule_id
-            broken: tuple[str, ...] = ()
-            if condition is not None:
-                path = edited_file(settings.rules, playbook_id, rule_id, condition, work)
-                broken = _broken_tests(settings, path, work)
-                given = str(path)
-            found = replay_rules(settings, given, since, until, runs_tests=False)
+        if condition is None:
+            return Trial(rule_id, None, replay_rules(settings, rule_id, since, until), ())
+        found, tests = replay_condition(settings, rule_id, condition, since, until)
+        return Trial(rule_id, condition, found, tuple(fault.message for fault in tests))
     finally:
         _at_work.release()
-    return Trial(rule_id, condition, condition is not None, _only(found, rule_id), broken)
-
-
-def edited_file(rules: Path, playbook_id: str, rule_id: str, condition: str, work: Path) -> Path:
-    """The playbook's file with another condition for one of its rules, written into `work`.
-
-    An empty condition takes it away, which a rule that has a signal can do without.
-
-    Raises:
-        ConfigError: the files in force have no such playbook or rule any more.
-    """
-    sources = [path for path in sorted(rules.glob("*.y*ml")) if path.stem == playbook_id]
-    document = read_document(sources[0]) if sources else None
-    data = document.data if document is not None and not document.faults else None
-    triggers = data.get("triggers", []) if isinstance(data, dict) else []
-    mine = [trigger for trigger in triggers if trigger.get("rule") == rule_id]
-    if not mine:
-        raise ConfigError(
-            f"{rule_id} is not in the rule files any more: what is published was made by others"
-        )
-    if condition.strip():
-        mine[0]["condition"] = condition.strip()
-    else:
-        mine[0].pop("condition", None)
-    path = work / f"{playbook_id}.yml"
-    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return path
-
-
-def _broken_tests(settings: Settings, path: Path, work: Path) -> tuple[str, ...]:
-    """The inline tests that no longer hold.
-
-    Raises:
-        ConfigError: anything else is wrong with the file; its faults only.
-    """
-    gauges = read_gauges(settings.seeds)
-    propose(settings.rules, str(path), work / "untested", gauges, runs_tests=False)
-    try:
-        propose(settings.rules, str(path), work / "tested", gauges)
-    except ConfigError as error:
-        return tuple(fault.message for fault in error.faults)
-    return ()
-
-
-def _only(found: ReplayResult, rule_id: str) -> ReplayResult:
-    """The part of a replay that is about one rule; a file brings all of its rules."""
-    kept: dict[str, Any] = {
-        name: tuple(row for row in getattr(found, name) if row.rule_id == rule_id)
-        for name in ("openings", "weeks", "overlaps", "held_back", "unjudged", "followed")
-    }
-    return ReplayResult(**{**found.__dict__, **kept, "rule_ids": (rule_id,)})
 
 
 def trial_page(publication: Publication, trial: Trial) -> str:
@@ -152,7 +91,6 @@ def trial_page(publication: Publication, trial: Trial) -> str:
     tried = {(one.account_id, one.scope, one.opened_on): one for one in trial.result.openings}
     new = [tried[key] for key in sorted(set(tried) - published, key=lambda key: (key[2], key[:2]))]
     gone = sorted(published - set(tried), key=lambda key: (key[2], key[:2]))
-    kinds = {"in force": style.STAGE_COLOURS[1], "tried": style.NAVY}
     weeks = _weeks(published, trial.result)
     return render(
         "trial.html.jinja",
@@ -166,8 +104,8 @@ def trial_page(publication: Publication, trial: Trial) -> str:
         new_count=len(new),
         gone=gone[::-1][:_SHOWN],
         gone_count=len(gone),
-        wide=svg.chart_svg(charts.paired_weeks(weeks, kinds), "trial-wide"),
-        narrow=svg.chart_svg(charts.paired_weeks(weeks, kinds, width=240), "trial-narrow"),
+        wide=svg.chart_svg(charts.two_sides_by_week(weeks, "tried"), "trial-wide"),
+        narrow=svg.chart_svg(charts.two_sides_by_week(weeks, "tried", width=240), "trial-narrow"),
         names=dict(
             publication.snapshot()
             .con.execute("select account_id, account_name from marts.dim_account")
@@ -184,12 +122,9 @@ def _weeks(published: set[tuple[str, str, date]], result: ReplayResult) -> pl.Da
     for one in result.openings:
         weeks.setdefault(_monday(one.opened_on), [0, 0])[1] += 1
     return pl.DataFrame(
-        [
-            {"week_on": week, "kind": kind, "count": count}
-            for week, counts in sorted(weeks.items())
-            for kind, count in zip(("in force", "tried"), counts, strict=True)
-        ],
-        schema={"week_on": pl.Date, "kind": pl.String, "count": pl.Int64},
+        [(week, *counts) for week, counts in sorted(weeks.items())],
+        schema={"week_on": pl.Date, "in_force": pl.Int64, "proposed": pl.Int64},
+        orient="row",
     )
 
 

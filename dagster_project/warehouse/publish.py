@@ -253,7 +253,13 @@ def _copy_tables(
         columns = [column for column, _ in _columns(con, build, schema, table)]
         is_done = False
         if continues and _can_continue(con, build, catalog, schema, table):
-            update = _Update(con, source, target, columns, window.from_date if is_daily else None)
+            update = _Update(
+                con,
+                source,
+                (catalog, schema, table),
+                columns,
+                window.from_date if is_daily else None,
+            )
             if is_daily:
                 _note_restated(con, update, name, window)
             is_done = update.apply()
@@ -299,20 +305,21 @@ class _Update:
         self,
         con: duckdb.DuckDBPyConnection,
         source: str,
-        target: str,
+        published: tuple[str, str, str],
         columns: list[str],
         from_date: date | None,
     ) -> None:
         self.con = con
         self.source = source
-        self.target = target
+        self.published = published
+        self.target = target = quoted(*published)
         self.fingerprint = f"hash({', '.join(quoted(column) for column in columns)})"
         dated = next((column for column in _DATED_BY if column in columns), None)
         self.bucket = "null::date"
         self.range = "true"
         self.last_on: date | None = None
         if from_date is not None:
-            dated, self.bucket = "as_of_date", "as_of_date"
+            self.bucket = "as_of_date"
             self.range = f"as_of_date >= date '{from_date}'"
             [(self.last_on,)] = con.execute(f"select max(as_of_date) from {target}").fetchall()
         elif dated is not None:
@@ -340,7 +347,8 @@ class _Update:
         [(gone, fresh, live, stored)] = self.con.execute(
             "select (select count(*) from published_gone), (select count(*) from published_fresh), "
             f"(select count(*) from {self.target}), (select estimated_size from duckdb_tables() "
-            f"where {self._is_target()})"
+            "where database_name = ? and schema_name = ? and table_name = ?)",
+            self.published,
         ).fetchall()
         # Rows that went keep their place on the disk until few enough are left around it.
         if 2 * (gone + fresh) > live or 2 * (stored - live + gone) > live:
@@ -371,13 +379,6 @@ class _Update:
             "or ours.fingerprint is distinct from theirs.fingerprint order by all"
         ).fetchall()
         return [day for (day,) in found]
-
-    def _is_target(self) -> str:
-        catalog, schema, table = self.target.strip('"').split('"."')
-        return (
-            f"database_name = {_literal(catalog)} and schema_name = {_literal(schema)} "
-            f"and table_name = {_literal(table)}"
-        )
 
 
 def _copy_views(con: duckdb.DuckDBPyConnection, catalog: str) -> None:

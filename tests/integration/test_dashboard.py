@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.errors import CspError
+from dagster_project.errors import ConfigError, CspError
 from dagster_project.reporting.dashboard import account, portfolio, quality, rules, timeline
 from dagster_project.reporting.dashboard.html import PAGES
 from dagster_project.reporting.dashboard.publication import Publication, current_publication
@@ -304,8 +304,7 @@ def test_a_rule_in_force_replays_to_what_was_published(
         "and opened_on between ? and ? group by 1 order by 2 desc, 1 limit 1",
         [since, until],
     ).fetchall()[0]
-    playbook = rules.rules(publication)[busiest].playbook_id
-    found = trial.try_rule(backfilled.settings, busiest, playbook, None, since=since, until=until)
+    found = trial.try_rule(backfilled.settings, busiest, None, since=since, until=until)
     page = trial.trial_page(publication, found)
     tiles = re.findall(r'class="label">(.*?)</span><strong>(.*?)</strong>', page)
     counts = {label: int(number.replace(",", "")) for label, number in tiles}
@@ -318,12 +317,9 @@ def test_an_edited_condition_is_replayed_and_its_broken_tests_are_named(
     backfilled: Installation, publication: Publication
 ) -> None:
     since, until = rules.default_range(publication)
-    playbook = rules.rules(publication)[RULE].playbook_id
     rule_files = {path: path.read_bytes() for path in backfilled.settings.rules.glob("*.yml")}
     published = backfilled.settings.published.read_bytes()
-    found = trial.try_rule(
-        backfilled.settings, RULE, playbook, "health_score < 0", since=since, until=until
-    )
+    found = trial.try_rule(backfilled.settings, RULE, "health_score < 0", since=since, until=until)
     assert found.result.openings == ()
     assert any(RULE in text for text in found.broken_tests)
     assert "health_score &lt; 0" in trial.trial_page(publication, found)
@@ -335,11 +331,10 @@ def test_a_faulty_condition_and_a_missing_build_file_are_explained(
     backfilled: Installation, publication: Publication, tmp_path: Path
 ) -> None:
     since, until = rules.default_range(publication)
-    playbook = rules.rules(publication)[RULE].playbook_id
 
     def refused(settings: Settings, condition: str | None) -> str:
         with pytest.raises(CspError) as caught:
-            trial.try_rule(settings, RULE, playbook, condition, since=since, until=until)
+            trial.try_rule(settings, RULE, condition, since=since, until=until)
         return trial.trial_refused(caught.value)
 
     said = refused(backfilled.settings, "helth_score < 60")
@@ -351,6 +346,8 @@ def test_a_faulty_condition_and_a_missing_build_file_are_explained(
     assert "there is no such warehouse yet" in refused(bare, None)
     with trial._at_work:
         assert "another replay is running" in refused(backfilled.settings, None)
+    with pytest.raises(ConfigError, match="not in the rule files any more"):
+        trial.try_rule(backfilled.settings, "no_such_rule", "true", since=since, until=until)
 
 
 # The app --------------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ def test_only_the_condition_of_the_rule_changes(path: Path) -> None:
         assert yaml.safe_load(changed) == expected
         # Comments and the rest of the layout stay.
         assert len(set(text.splitlines()) - set(changed.splitlines())) <= 6
+        own.pop("condition")
+        assert yaml.safe_load(with_condition(text, trigger["rule"], "")) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,12 +82,18 @@ def test_only_the_condition_of_the_rule_changes(path: Path) -> None:
         "triggers:\n  - rule: one\n    condition: >-\n      a > 1\n      and b\n    why: x\n",
         "triggers:\n- rule: one\n  condition: |\n    a > 1\n",
         "triggers: [{rule: one, condition: a > 1}, {rule: two}]\n",
+        "triggers: [{condition: a > 1, rule: one}, {rule: two}]\n",
+        "triggers:\n  - condition: a > 1\n    rule: one\n  - rule: two\n",
+        "triggers:\n  - rule: one\n    condition: a > 1  # why\n  - rule: two\n",
+        "triggers:\n  - rule: one\n    condition: a > 1",
     ],
 )
 def test_every_form_of_yaml_is_changed(text: str) -> None:
     expected = yaml.safe_load(text)
     expected["triggers"][0]["condition"] = NEW
     assert yaml.safe_load(with_condition(text, "one", NEW)) == expected
+    del expected["triggers"][0]["condition"]
+    assert yaml.safe_load(with_condition(text, "one", " ")) == expected
 
 
 @pytest.mark.parametrize("text", ["triggers: []\n", "[]\n", "", "triggers:\n  - rule: two\n"])

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from marimo import md
 
 from dagster_project.errors import ConfigError, CspError
-from dagster_project.reporting.published import installation, open_published
+from dagster_project.reporting.published import open_published
 from dagster_project.reporting.showing import by_name, column_formats, literal, small_table
-from dagster_project.settings import Settings
+from dagster_project.settings import Settings, load_settings
 
 _TAG = re.compile(r"<[^>]*>")
 _MARKUP = "<>&*_`[]()#+-.!|~$:^=\\/@{}\"' \n\tax1"
@@ -122,5 +122,5 @@ def test_a_database_without_a_publication_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CSP_MEMORY_LIMIT", "secret-looking")
     with pytest.raises(ConfigError, match="CSP_MEMORY_LIMIT") as caught:
-        installation()
+        load_settings()
     assert "secret-looking" not in str(caught.value)

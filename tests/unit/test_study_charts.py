@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import vl_convert
 
-from dagster_project.reporting import study_charts
+from dagster_project.reporting import charts, study_charts
 from dagster_project.reporting.charts import AnyChart
 
 DAY = date(2026, 3, 31)
@@ -38,7 +38,7 @@ def ledger(*points: float) -> pl.DataFrame:
 
 
 def test_a_line_names_its_zones() -> None:
-    drawn = texts(study_charts.score_line(score_days(10), LINES, DAY - timedelta(days=5)))
+    drawn = texts(charts.score_history(score_days(10), LINES, DAY - timedelta(days=5)))
     assert all(zone in drawn for zone in LINES)
 
 
@@ -94,7 +94,7 @@ def test_states_are_named_in_their_parts() -> None:
 
 def test_two_sides_differ_by_width() -> None:
     weeks = pl.DataFrame({"week_on": [date(2026, 3, 2)], "in_force": [3], "proposed": [2]})
-    drawn = texts(study_charts.two_sides_by_week(weeks))
+    drawn = texts(charts.two_sides_by_week(weeks))
     assert "in force (wide)" in drawn and "proposed (narrow)" in drawn
 
 
@@ -113,8 +113,8 @@ def empty(**columns: Any) -> pl.DataFrame:
                 account_count=pl.Int64,
             )
         ),
-        lambda: study_charts.score_line(score_days(0), LINES, DAY),
-        lambda: study_charts.score_line(score_days(5), {}, DAY),
+        lambda: charts.score_history(score_days(0), LINES, DAY),
+        lambda: charts.score_history(score_days(5), {}, DAY),
         lambda: study_charts.ledger_steps(ledger(), 50.0, 50.0),
         lambda: study_charts.happening_lanes(
             empty(occurred_on=pl.Date, kind=pl.String, what=pl.String), DAY
@@ -152,7 +152,7 @@ def empty(**columns: Any) -> pl.DataFrame:
                 high_usd=pl.Float64,
             )
         ),
-        lambda: study_charts.two_sides_by_week(
+        lambda: charts.two_sides_by_week(
             empty(week_on=pl.Date, in_force=pl.Int64, proposed=pl.Int64)
         ),
     ],

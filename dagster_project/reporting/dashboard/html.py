@@ -112,8 +112,3 @@ def message(title: str, text: str, *, tone: str = "navy") -> str:
         .format(tone, title, text)
         .replace("\n", Markup("<br>"))
     )
-
-
-def shortened(text: str, most: int) -> str:
-    """A text cut at `most` characters, with a mark where it was cut."""
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -84,10 +84,15 @@ def test_one_signal_stops_both_and_what_they_began(tmp_path: Path, number: signa
             noted(tmp_path / name)
         os.kill(os.getpid(), number)
 
+    # A shell without job control starts what is in its background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     presser = threading.Thread(target=press)
     presser.start()
-    side_by_side(started, dict(os.environ), told.append)
-    presser.join()
+    try:
+        side_by_side(started, dict(os.environ), told.append)
+    finally:
+        presser.join()
+        signal.signal(signal.SIGINT, before)
     assert told[-1] == "Stopping."
     groups = [noted(tmp_path / name) for name in ("one", "two")]
     until = time.monotonic() + 5
